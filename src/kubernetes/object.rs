@@ -1,0 +1,175 @@
+//! Slim copies of the API objects that names are made of.
+//!
+//! A source trims what it decodes to these at once: no Kubernetes API type stays in memory. Every
+//! field costs memory for each object of the cluster, so none is here that no name, option or
+//! message needs.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The kinds that a source yields, each synced on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `v1/Namespace`
+    Namespace,
+    /// `v1/Service`
+    Service,
+    /// `discovery.k8s.io/v1/EndpointSlice`
+    EndpointSlice,
+    /// `v1/Pod`; only where `pods verified` (or autopath) needs it
+    Pod,
+}
+
+/// A namespaced object's identity. The namespace of a [`Namespace`] is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// `metadata.namespace`
+    pub namespace: Arc<str>,
+    /// `metadata.name`
+    pub name: Arc<str>,
+}
+
+/// One object of any of the [`Kind`]s.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// a Namespace that the configuration exposes
+    Namespace(Namespace),
+    /// a Service
+    Service(Service),
+    /// a part of a Service's endpoints
+    EndpointSlice(EndpointSlice),
+    /// a Pod that is not Succeeded, Failed or Unknown
+    Pod(Pod),
+}
+
+/// A Namespace: only its name matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// `metadata.name`
+    pub name: Arc<str>,
+}
+
+/// A Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// namespace and name
+    pub key: Key,
+    /// what its name resolves to
+    pub kind: ServiceKind,
+    /// `spec.ports`, in the object's order
+    pub ports: Box<[Port]>,
+    /// `spec.externalIPs` and `status.loadBalancer.ingress`, for names outside the cluster
+    pub external: Option<Box<External>>,
+}
+
+/// What a Service's name resolves to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// ClusterIP, NodePort and LoadBalancer: `spec.clusterIPs` (one or two, in order)
+    ClusterIp(Box<[IpAddr]>),
+    /// `clusterIP: None`: the ready endpoints' addresses
+    Headless,
+    /// `type: ExternalName`: a CNAME to this text
+    ExternalName(Box<str>),
+}
+
+/// Addresses of a Service outside the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct External {
+    /// `spec.externalIPs`
+    pub ips: Box<[IpAddr]>,
+    /// `status.loadBalancer.ingress[].ip`
+    pub ingress_ips: Box<[IpAddr]>,
+    /// `status.loadBalancer.ingress[].hostname`
+    pub ingress_hostnames: Box<[Box<str>]>,
+}
+
+/// A port of a Service or of an EndpointSlice.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Port {
+    /// the port's name; empty where it has none
+    pub name: Arc<str>,
+    /// TCP, UDP or SCTP
+    pub protocol: Protocol,
+    /// 0 where an EndpointSlice leaves it out ("all ports")
+    pub number: u16,
+}
+
+/// A transport protocol, as Services name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// the default
+    Tcp,
+    /// UDP
+    Udp,
+    /// SCTP
+    Sctp,
+}
+
+/// An EndpointSlice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSlice {
+    /// namespace and name of the slice itself
+    pub key: Key,
+    /// label `kubernetes.io/service-name`; empty where a slice has none (it belongs to no name)
+    pub service: Arc<str>,
+    /// endpoints, ready or not, in the object's order
+    pub endpoints: Box<[Endpoint]>,
+    /// ports of every endpoint of this slice
+    pub ports: Box<[Port]>,
+    /// annotation `endpoints.kubernetes.io/last-change-trigger-time`, Unix time in nanoseconds
+    pub triggered: Option<u64>,
+}
+
+/// One endpoint: usually a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `addresses`, those that parse
+    pub addresses: Box<[IpAddr]>,
+    /// `conditions.ready`, true where absent
+    pub ready: bool,
+    /// `hostname`, where set and not empty
+    pub hostname: Option<Box<str>>,
+    /// `targetRef.name` where its kind is Pod
+    pub pod: Option<Box<str>>,
+    /// `nodeName`
+    pub node: Option<Arc<str>>,
+    /// `zone` (topology)
+    pub zone: Option<Arc<str>>,
+}
+
+/// A Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// namespace and name
+    pub key: Key,
+    /// `status.podIPs`
+    pub ips: Box<[IpAddr]>,
+}
+
+impl Object {
+    /// The object's kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Namespace(_) => Kind::Namespace,
+            Self::Service(_) => Kind::Service,
+            Self::EndpointSlice(_) => Kind::EndpointSlice,
+            Self::Pod(_) => Kind::Pod,
+        }
+    }
+
+    /// The object's identity within its kind.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Namespace(namespace) => Key {
+                namespace: Arc::from(""),
+                name: namespace.name.clone(),
+            },
+            Self::Service(service) => service.key.clone(),
+            Self::EndpointSlice(slice) => slice.key.clone(),
+            Self::Pod(pod) => pod.key.clone(),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! callsign: the DNS server of a Kubernetes cluster.
+
+pub mod kubernetes;

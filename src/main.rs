@@ -1,0 +1,3 @@
+//! The `callsign` program.
+
+fn main() {}
