@@ -1,3 +1,14 @@
 //! callsign: the DNS server of a Kubernetes cluster.
 
+pub mod answer;
+pub mod chain;
+pub mod corefile;
+pub mod http;
 pub mod kubernetes;
+pub mod metrics;
+pub mod name;
+pub mod plugin;
+pub mod query;
+pub mod readiness;
+pub mod server;
+pub mod wire;

@@ -1,0 +1,1 @@
+//! Answers: their records in order, settled, taken apart from messages.
