@@ -11,4 +11,6 @@ pub mod plugin;
 pub mod query;
 pub mod readiness;
 pub mod server;
+#[cfg(test)]
+pub mod testing;
 pub mod wire;
