@@ -2,6 +2,7 @@
 //!
 //! A plugin is one file here, one line in [`REGISTRY`], and one page in `docs/plugins`.
 
+pub mod cache;
 pub mod setup;
 
 use setup::{Setup, SetupError};
