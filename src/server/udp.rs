@@ -262,7 +262,9 @@ impl<S: Peer> Buffers<S> {
     fn receive(&mut self, fd: i32) -> nix::Result<usize> {
         let mut requests = self.requests.iter_mut();
         let mut slices: [_; BATCH] = std::array::from_fn(|_| {
-            [IoSliceMut::new(requests.next().map_or(&mut [], |buffer| &mut buffer[..]))]
+            [IoSliceMut::new(
+                requests.next().map_or(&mut [], |buffer| &mut buffer[..]),
+            )]
         });
         let flags = MsgFlags::MSG_WAITFORONE;
         let received = recvmmsg(fd, &mut self.headers, slices.iter_mut(), flags, None)?;
