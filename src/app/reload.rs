@@ -97,8 +97,8 @@ impl Watch {
 
     fn plan_next(&mut self, app: &App) {
         self.next = app.running.shared.reload.map(|(interval, jitter)| {
-            let extra = rand::rng().random_range(Duration::ZERO..=jitter);
-            Instant::now() + interval + extra
+            let apart = rand::rng().random_range(Duration::ZERO..=jitter);
+            Instant::now() + interval - jitter / 2 + apart
         });
     }
 
