@@ -3,6 +3,7 @@
 //! A plugin is one file here, one line in [`REGISTRY`], and one page in `docs/plugins`.
 
 pub mod bind;
+pub mod fall;
 pub mod reload;
 pub mod setup;
 
