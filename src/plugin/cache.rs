@@ -16,8 +16,9 @@ use self::config::Config;
 use self::item::{Item, Question};
 use self::metrics::Counters;
 use self::renew::{Job, Purpose, Renewals};
-use self::store::{Key, Kind, Store};
-use super::setup::PerServer;
+use self::store::{Budget, Key, Kind, Store};
+use super::REGISTRY;
+use super::setup::{PerServer, Setup, SetupError};
 use crate::answer::{Answer, Body, ExtendedError, Order, Origin};
 use crate::chain::{Next, Outcome, Plugin, Reply};
 use crate::metrics::Registry;
@@ -37,6 +38,11 @@ mod verdict;
 /// The directive's name.
 const NAME: &str = "cache";
 
+/// The bytes that all caches of the process take together, at most. CoreDNS counts entries only, of
+/// which one may be 64 KiB; this is room for 10,000 entries of 6 KiB, within the 170 MiB that a DNS
+/// pod has.
+const MAX_BYTES: usize = 64 << 20;
+
 /// The plugin of one server block.
 pub struct Cache(Arc<Inner>);
 
@@ -52,6 +58,49 @@ struct Inner {
     view: Arc<str>,
     /// Where the directive stands, for traces.
     place: Option<Arc<str>>,
+}
+
+/// Reads the directive and adds the plugin to the block's chain.
+///
+/// # Errors
+/// Names the word that is wrong, and what would be right.
+pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
+    let config = Config::parse(setup)?;
+    let renews = config.prefetch.is_some() || config.stale.is_some();
+    let renewals = renews.then(|| {
+        let (renewals, jobs) = Renewals::new();
+        let run = |stop| renew::run(jobs, stop);
+        setup.shared.task("cache renewals", run);
+        renewals
+    });
+    let budget: Arc<Budget> = setup.shared.keep("cache/bytes".to_owned(), || {
+        (Arc::new(Budget::new(MAX_BYTES)), None)
+    });
+    let (success, denial) = (config.success.capacity, config.denial.capacity);
+    let store = setup.shared.keep(kept_for(setup), || {
+        (Store::new(success, denial, budget), None)
+    });
+    let place = setup.directive.tokens().first();
+    let place = place.map(|token| token.place().to_string().into());
+    let (registry, view) = (setup.shared.metrics.clone(), setup.block.view.clone());
+    setup.push(Cache::new(config, store, renewals, registry, view, place));
+    Ok(())
+}
+
+/// All that an answer in the store of this directive was made by: the block, the directive and
+/// those below it. While a reload leaves these as they are, what is stored stays true.
+fn kept_for(setup: &Setup<'_>) -> String {
+    let mut key = format!("cache/{}", setup.block.view);
+    for block_key in setup.source.keys() {
+        key.push(' ');
+        key.push_str(&block_key.text);
+    }
+    let below = REGISTRY.iter().skip_while(|entry| entry.name != NAME);
+    for directive in below.filter_map(|entry| setup.source.directive(entry.name)) {
+        key.push('\n');
+        key.push_str(&directive.to_string());
+    }
+    key
 }
 
 impl Cache {

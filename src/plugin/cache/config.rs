@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::name::{Name, NameRef};
 
+mod parse;
+
 /// Entries of each table unless `success` or `denial` says otherwise.
 const DEFAULT_CAPACITY: usize = 10_000;
 /// The highest TTL of positive answers, in seconds.

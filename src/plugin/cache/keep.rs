@@ -184,7 +184,7 @@ fn storable(query: &Query<'_>, judged: &Judged<'_>) -> Option<Arc<Records>> {
         Verdict::ServerError | Verdict::Other => true,
     };
     enough.then_some(records).or_else(|| {
-        tracing::debug!(name = %query.name, "an answer to another question is not stored");
+        tracing::debug!(target: "plugin/cache", name = %query.name, "an answer to another question is not stored");
         None
     })
 }

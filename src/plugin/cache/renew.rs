@@ -80,7 +80,7 @@ pub(super) async fn run(mut jobs: mpsc::Receiver<Job>, stop: CancellationToken) 
             },
             Some(done) = running.join_next() => {
                 if let Err(error) = done {
-                    tracing::error!("plugin/cache: a renewal failed: {error}");
+                    tracing::error!(target: "plugin/cache", "a renewal failed: {error}");
                 }
             }
         }
