@@ -16,7 +16,7 @@ use self::config::Config;
 use self::item::{Item, Question};
 use self::metrics::Counters;
 use self::renew::{Job, Purpose, Renewals};
-use self::store::{Budget, Key, Kind, Store};
+use self::store::{Budget, Kind, Store};
 use super::REGISTRY;
 use super::setup::{PerServer, Setup, SetupError};
 use crate::answer::{Answer, Body, ExtendedError, Order, Origin};
@@ -138,8 +138,7 @@ impl Plugin for Cache {
             return next.serve(query);
         }
         let now = query.request.now;
-        let question = Question::of(query);
-        let found = cache.find(cache.store.key(question), question, now);
+        let found = cache.find(query);
         if let Some(counters) = cache.counters(query.server) {
             counters.requests.inc();
             match &found {
@@ -164,14 +163,21 @@ impl Plugin for Cache {
 impl Inner {
     fn counters(&self, server: &Server) -> Option<&Counters> {
         self.counters.get(server, || {
-            let Self { registry, store, .. } = self;
+            let Self {
+                registry, store, ..
+            } = self;
             Counters::new(registry, store, &server.label, &self.zones, &self.view)
         })
     }
 
     /// The entry to answer with: what was denied last comes first, but a failure never hides an
     /// answer.
-    fn find(&self, key: Key, question: Question<'_>, now: Instant) -> Option<(Kind, Arc<Item>)> {
+    fn find(&self, query: &Query<'_>) -> Option<(Kind, Arc<Item>)> {
+        if !self.config.stores(query.lower) {
+            return None;
+        }
+        let (question, now) = (Question::of(query), query.request.now);
+        let key = self.store.key(question);
         let stale = self.config.stale_up_to();
         let usable = |item: &Arc<Item>| item.is_usable(now, stale);
         let success = || self.store.get(Kind::Success, key, question);
@@ -260,7 +266,11 @@ impl Inner {
 
     fn fresh(&self, query: &Query<'_>, item: &Item, remaining: u32) -> Answer {
         query.note(|| self.step(format!("a stored answer, good for {remaining} s more")));
-        let ttl = if self.config.keep_ttl { item.ttl } else { remaining };
+        let ttl = if self.config.keep_ttl {
+            item.ttl
+        } else {
+            remaining
+        };
         self.tell(query, item, ttl)
     }
 

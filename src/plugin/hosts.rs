@@ -1,7 +1,7 @@
 //! `hosts`: names and addresses from a file like `/etc/hosts`, and from the Corefile.
 #![doc = include_str!("../../docs/plugins/hosts.md")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub struct Hosts {
 #[derive(Debug)]
 struct Config {
     path: PathBuf,
+    /// The path as it is written.
+    label: String,
     zones: Vec<Name>,
     ttl: u32,
     reverse: bool,
@@ -76,7 +78,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         reverse: config.reverse,
     };
     let metrics = setup.shared.metrics.clone();
-    let file = HostsFile::new(config.path, rules, &config.inline, metrics);
+    let file = HostsFile::new((config.path, config.label), rules, &config.inline, metrics);
     let file = Arc::new(file);
     let first = file.clone();
     let first = Box::pin(async move {
@@ -111,10 +113,10 @@ impl Config {
             Some((file, zones)) => (Some(*file), zones),
             None => (None, arguments.as_slice()),
         };
-        let path = file.map_or(Path::new(DEFAULT_PATH), |file| Path::new(file.text()));
-        let path = setup.block.root.join(path);
+        let label = file.map_or(DEFAULT_PATH, |file| file.text());
+        let path = setup.block.root.join(label);
         if let Some(file) = file.filter(|_| !setup.environment.exists(&path)) {
-            let message = format!("File does not exist: {}", path.display());
+            let message = format!("File does not exist: {label}");
             let warning = Diagnostic::warning(message).at(file.place());
             setup
                 .warnings
@@ -122,6 +124,7 @@ impl Config {
         }
         let mut config = Self {
             path,
+            label: label.to_owned(),
             zones: setup.zones(zones),
             ttl: DEFAULT_TTL,
             reverse: true,
@@ -150,6 +153,7 @@ impl Config {
         cursor: &mut Cursor<'_>,
         setup: &mut Setup<'_>,
     ) -> Result<(), SetupError> {
+        let at_option = cursor.clone();
         let arguments = cursor.remaining_args();
         match (option.text(), arguments.as_slice()) {
             ("fallthrough", zones) => self.fall = Fall::read(setup, zones),
@@ -172,10 +176,11 @@ impl Config {
             (_, arguments) if self.fall == Fall::default() => {
                 self.line(option, arguments, setup);
             }
-            _ => {
-                let error = unknown(option, cursor);
+            _ if table::is_address(option.text()) => {
+                let error = option.err(format!("unknown property '{}'", option.text()));
                 return Err(error.help("hosts lines must stand before fallthrough"));
             }
+            _ => return Err(at_option.unknown_property(&OPTIONS)),
         }
         Ok(())
     }
@@ -195,14 +200,6 @@ impl Config {
             self.inline.push_str(word.text());
         }
         self.inline.push('\n');
-    }
-}
-
-fn unknown(option: &Token, cursor: &Cursor<'_>) -> SetupError {
-    if table::is_address(option.text()) {
-        option.err(format!("unknown property '{}'", option.text()))
-    } else {
-        cursor.unknown_property(&OPTIONS)
     }
 }
 
@@ -279,7 +276,7 @@ impl Hosts {
     fn note(&self, query: &Query<'_>) {
         query.note(|| Step {
             plugin: NAME,
-            what: format!("an entry of {} or of the Corefile", self.file.path()),
+            what: format!("an entry of {} or of the Corefile", self.file.label()),
             place: self.place.clone(),
         });
     }

@@ -33,7 +33,9 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
                 return Err(cursor.err("unknown property for round_robin"));
             }
             [policy, ..] if policy.text() == "weighted" => {
-                return Err(not_yet(policy.err("callsign does not have the policy 'weighted'")));
+                return Err(not_yet(
+                    policy.err("callsign does not have the policy 'weighted'"),
+                ));
             }
             [policy, ..] => {
                 return Err(policy
@@ -66,11 +68,12 @@ impl Plugin for LoadBalance {
     }
 
     fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
-        next.serve(query).edit(&self.0, query, |(), query, outcome| {
-            if let Outcome::Answer(answer) = outcome {
-                shuffle(query, answer);
-            }
-        })
+        next.serve(query)
+            .edit(&self.0, query, |(), query, outcome| {
+                if let Outcome::Answer(answer) = outcome {
+                    shuffle(query, answer);
+                }
+            })
     }
 }
 

@@ -50,7 +50,9 @@ impl<'r> Chain<'r> {
         let last = names.last().copied().unwrap_or(query.name);
         let has = |name: NameRef<'_>, wanted: Option<RecordType>| {
             let of = |record: &RecordRef<'_>| wanted.is_none_or(|rtype| record.rtype == rtype);
-            answers.iter().any(|record| of(record) && owner(record).eq_ignore_case(name))
+            answers
+                .iter()
+                .any(|record| of(record) && owner(record).eq_ignore_case(name))
         };
         let answered = match query.qtype {
             RecordType::ANY => has(query.name, None),
@@ -210,7 +212,9 @@ fn is_at_or_below(name: NameRef<'_>, zone: NameRef<'_>) -> bool {
     };
     // The bytes decide nearly always; that a label starts there is seen last.
     tail.eq_ignore_ascii_case(zone.as_bytes())
-        && name.suffixes().any(|suffix| suffix.as_bytes().len() == tail.len())
+        && name
+            .suffixes()
+            .any(|suffix| suffix.as_bytes().len() == tail.len())
 }
 
 fn lower(name: NameRef<'_>) -> Vec<u8> {

@@ -97,6 +97,12 @@ impl Config {
         self.zones.iter().any(|zone| name.is_in(zone.view()))
     }
 
+    /// Whether anything is ever stored for this name, which is in lower case. In many Corefiles
+    /// nothing is for the cluster's names, which then cost no look-up.
+    pub(super) fn stores(&self, name: NameRef<'_>) -> bool {
+        self.success.stores(name) || self.denial.stores(name)
+    }
+
     /// The TTL of failures, in whole seconds.
     pub(super) fn servfail_ttl(&self) -> u32 {
         u32::try_from(self.servfail.as_secs()).unwrap_or(u32::MAX)

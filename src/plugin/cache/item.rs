@@ -205,7 +205,11 @@ impl Frequency {
         let count = |state: u64| {
             let (hits, last) = (state >> 32, state & u64::from(u32::MAX));
             let again = hits > 0 && now.saturating_sub(last) <= gap;
-            if again { (hits as u32).saturating_add(1) } else { 1 }
+            if again {
+                (hits as u32).saturating_add(1)
+            } else {
+                1
+            }
         };
         let next = |state: u64| Some(Self::pack(count(state), now));
         let before = self

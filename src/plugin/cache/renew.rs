@@ -269,10 +269,7 @@ impl Inner {
             return None;
         }
         let prefers_positive = self.config.prefers_positive();
-        let told = matches!(
-            answer.rcode,
-            ResponseCode::NoError | ResponseCode::NXDomain
-        );
+        let told = matches!(answer.rcode, ResponseCode::NoError | ResponseCode::NXDomain);
         if !told && !prefers_positive {
             return None;
         }

@@ -5,7 +5,7 @@
 //! fall on one another.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -137,9 +137,7 @@ impl Store {
     }
 
     pub(super) fn key(&self, question: Question<'_>) -> Key {
-        let mut hasher = self.secret.build_hasher();
-        question.hash(&mut hasher);
-        Key(hasher.finish())
+        Key(self.secret.hash_one(question))
     }
 
     /// The entry that answers this very question, fresh or not.

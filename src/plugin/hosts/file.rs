@@ -31,6 +31,8 @@ const RELOADED: Desc = Desc {
 /// A hosts file and the lines of the Corefile, and the table made of both.
 pub(super) struct HostsFile {
     path: PathBuf,
+    /// The path as it was written, for people and metrics.
+    label: String,
     rules: Rules,
     inline: Lines,
     table: ArcSwap<Table>,
@@ -49,12 +51,18 @@ struct Last {
 
 impl HostsFile {
     /// The lines of the Corefile alone; the file is not touched yet.
-    pub(super) fn new(path: PathBuf, rules: Rules, inline: &str, metrics: Arc<Registry>) -> Self {
+    pub(super) fn new(
+        (path, label): (PathBuf, String),
+        rules: Rules,
+        inline: &str,
+        metrics: Arc<Registry>,
+    ) -> Self {
         let inline = Lines::parse(inline.as_bytes(), &rules);
         log_faults("Inline hosts entries", &inline);
         let table = Table::of(&Lines::default(), &inline);
         Self {
             path,
+            label,
             rules,
             inline,
             table: ArcSwap::from_pointee(table),
@@ -68,9 +76,9 @@ impl HostsFile {
         self.table.load()
     }
 
-    /// The file's path, for people.
-    pub(super) fn path(&self) -> String {
-        self.path.display().to_string()
+    /// The file's path as it was written.
+    pub(super) fn label(&self) -> &str {
+        &self.label
     }
 
     /// Reads the file if it changed since it was last read. It blocks.
@@ -117,19 +125,19 @@ impl HostsFile {
     }
 
     fn serve(&self, changed: SystemTime, lines: &Lines) {
-        let path = self.path();
+        let path = &self.label;
         log_faults(&format!("Hosts file {path:?}"), lines);
         debug!(target: "plugin/hosts", "Parsed hosts file into {} entries", lines.len());
         self.table.store(Arc::new(Table::of(lines, &self.inline)));
         let entries = (lines.len() + self.inline.len()) as f64;
-        let gauge = self.metrics.gauge(ENTRIES, &[("hostsfile", &path)]);
+        let gauge = self.metrics.gauge(ENTRIES, &[("hostsfile", path)]);
         gauge.set(entries);
         let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.metrics.gauge(RELOADED, &[]).set(changed.as_secs_f64());
     }
 
     fn log_unreadable(&self, error: &io::Error, served: bool) {
-        let path = self.path();
+        let path = &self.label;
         if served {
             let kept = "what it last held is still served";
             warn!(target: "plugin/hosts", "Cannot read hosts file {path:?}, {kept}: {error}");

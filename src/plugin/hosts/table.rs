@@ -67,7 +67,9 @@ impl Lines {
                 continue;
             };
             if first.len() > MAX_WORD {
-                lines.faults.push((number, "the address is too long, the line is dropped"));
+                lines
+                    .faults
+                    .push((number, "the address is too long, the line is dropped"));
                 continue;
             }
             if let Some(address) = parse_address(first) {
@@ -90,7 +92,11 @@ impl Lines {
         let Some(name) = name.map(|name| name.view().to_lower()) else {
             return Err("a word is no domain name and is dropped");
         };
-        if !rules.zones.iter().any(|zone| name.view().is_in(zone.view())) {
+        if !rules
+            .zones
+            .iter()
+            .any(|zone| name.view().is_in(zone.view()))
+        {
             return Ok(());
         }
         if word == b"*" || word.starts_with(b"*.") {
@@ -115,7 +121,8 @@ impl Lines {
     /// The addresses of a name: its own; of a family that it has none of, the wildcard's.
     fn host(&self, name: NameRef<'_>) -> Addresses {
         let mut own = self.names.get(name.as_bytes()).cloned().unwrap_or_default();
-        if let Some(wildcard) = wildcard_of(name).and_then(|name| self.wildcards.get(name.as_bytes()))
+        if let Some(wildcard) =
+            wildcard_of(name).and_then(|name| self.wildcards.get(name.as_bytes()))
         {
             if own.v4.is_empty() {
                 own.v4.clone_from(&wildcard.v4);
@@ -232,7 +239,8 @@ fn v4_of(parts: &[&[u8]]) -> Option<Ipv4Addr> {
     };
     let octet = |label: &[u8]| {
         // Digits only, and no zeros in front: `01` is another name than `1`.
-        let plain = label.iter().all(u8::is_ascii_digit) && (label == b"0" || !label.starts_with(b"0"));
+        let plain =
+            label.iter().all(u8::is_ascii_digit) && (label == b"0" || !label.starts_with(b"0"));
         let text = std::str::from_utf8(label).ok().filter(|_| plain)?;
         text.parse::<u8>().ok()
     };

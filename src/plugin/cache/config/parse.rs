@@ -206,10 +206,8 @@ fn stale(words: &[&Token]) -> Result<Option<Stale>, SetupError> {
         stale.ttl = stale_ttl(word)?;
     }
     if let Some(word) = words.next() {
-        stale.recheck = at_most_five_minutes(
-            word,
-            "serve_stale failure recheck cannot exceed 5 minutes",
-        )?;
+        stale.recheck =
+            at_most_five_minutes(word, "serve_stale failure recheck cannot exceed 5 minutes")?;
     }
     Ok(words.next().is_none().then_some(stale))
 }

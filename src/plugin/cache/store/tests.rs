@@ -57,7 +57,13 @@ fn roomy(capacity: usize) -> Arc<Store> {
 
 #[test]
 fn a_capacity_is_rounded_as_in_coredns() {
-    for (capacity, entries) in [(0, 1024), (255, 1024), (1025, 1024), (5000, 4864), (10_000, 9984)] {
+    for (capacity, entries) in [
+        (0, 1024),
+        (255, 1024),
+        (1025, 1024),
+        (5000, 4864),
+        (10_000, 9984),
+    ] {
         let table = Table::new(capacity);
         assert_eq!(table.capacity * SHARDS, entries, "{capacity}");
     }
@@ -78,7 +84,9 @@ fn a_full_table_stays_full_and_tells_what_went() {
 #[test]
 fn an_entry_that_is_asked_for_outlives_a_flood_of_names_that_are_not() {
     let (store, now) = (roomy(0), Instant::now());
-    let popular: Vec<[u8; 4]> = (0..100_u32).map(|number| (1 << 31 | number).to_be_bytes()).collect();
+    let popular: Vec<[u8; 4]> = (0..100_u32)
+        .map(|number| (1 << 31 | number).to_be_bytes())
+        .collect();
     for name in &popular {
         put(&store, name, 1, 60, now);
         get(&store, name).unwrap().mark_used();
@@ -86,7 +94,10 @@ fn an_entry_that_is_asked_for_outlives_a_flood_of_names_that_are_not() {
     for number in 0..20_000_u32 {
         put(&store, &number.to_be_bytes(), 1, 3600, now);
     }
-    let left = popular.iter().filter(|name| get(&store, *name).is_some()).count();
+    let left = popular
+        .iter()
+        .filter(|name| get(&store, *name).is_some())
+        .count();
     assert!(left >= 95, "{left} of 100 are left");
 }
 
@@ -104,7 +115,9 @@ fn an_expired_entry_goes_before_a_fresh_one() {
     for name in names(2000, 300) {
         put(&store, &name, 1, 3600, now);
     }
-    let fresh = names(1000, 100).filter(|name| get(&store, name).is_some()).count();
+    let fresh = names(1000, 100)
+        .filter(|name| get(&store, name).is_some())
+        .count();
     assert!(fresh >= 92, "{fresh} of 100 are left");
 }
 
@@ -114,16 +127,40 @@ fn equal_hashes_of_two_questions_are_told_apart() {
     let key = Key(7);
     let item = Arc::new(Item::new(question(b"\x01a\0"), content(1), 60, now));
     store.put(Kind::Success, key, item, now);
-    assert!(store.get(Kind::Success, key, question(b"\x01a\0")).is_some());
-    assert!(store.get(Kind::Success, key, question(b"\x01b\0")).is_none());
+    assert!(
+        store
+            .get(Kind::Success, key, question(b"\x01a\0"))
+            .is_some()
+    );
+    assert!(
+        store
+            .get(Kind::Success, key, question(b"\x01b\0"))
+            .is_none()
+    );
     for other in [
-        Question { dnssec_ok: true, ..question(b"\x01a\0") },
-        Question { checking_disabled: true, ..question(b"\x01a\0") },
-        Question { qtype: RecordType::AAAA, ..question(b"\x01a\0") },
-        Question { qclass: DNSClass::CH, ..question(b"\x01a\0") },
+        Question {
+            dnssec_ok: true,
+            ..question(b"\x01a\0")
+        },
+        Question {
+            checking_disabled: true,
+            ..question(b"\x01a\0")
+        },
+        Question {
+            qtype: RecordType::AAAA,
+            ..question(b"\x01a\0")
+        },
+        Question {
+            qclass: DNSClass::CH,
+            ..question(b"\x01a\0")
+        },
     ] {
         assert!(store.get(Kind::Success, key, other).is_none(), "{other:?}");
-        assert_ne!(store.key(other), store.key(question(b"\x01a\0")), "{other:?}");
+        assert_ne!(
+            store.key(other),
+            store.key(question(b"\x01a\0")),
+            "{other:?}"
+        );
     }
 }
 
@@ -165,7 +202,10 @@ fn a_store_that_takes_most_makes_room_for_the_others() {
     let left = hog.bytes.load(Ordering::Relaxed) + small.bytes.load(Ordering::Relaxed);
     assert_eq!(left, budget.used.load(Ordering::Relaxed));
     drop(hog);
-    assert_eq!(small.bytes.load(Ordering::Relaxed), budget.used.load(Ordering::Relaxed));
+    assert_eq!(
+        small.bytes.load(Ordering::Relaxed),
+        budget.used.load(Ordering::Relaxed)
+    );
     drop(small);
     assert_eq!(budget.used.load(Ordering::Relaxed), 0);
 }
@@ -188,7 +228,10 @@ fn many_threads_never_pass_the_bound() {
             });
         }
     });
-    let stored: usize = stores.iter().map(|store| store.bytes.load(Ordering::Relaxed)).sum();
+    let stored: usize = stores
+        .iter()
+        .map(|store| store.bytes.load(Ordering::Relaxed))
+        .sum();
     assert!(stored <= LIMIT, "{stored}");
     assert_eq!(stored, budget.used.load(Ordering::Relaxed));
     let weights: usize = stores.iter().map(|store| weigh(store)).sum();
@@ -199,14 +242,29 @@ fn many_threads_never_pass_the_bound() {
 fn weigh(store: &Store) -> usize {
     let shards = store.success.shards.iter().chain(&store.denial.shards);
     shards
-        .map(|shard| lock(shard).slots.iter().map(|(_, item)| item.weight()).sum::<usize>())
+        .map(|shard| {
+            lock(shard)
+                .slots
+                .iter()
+                .map(|(_, item)| item.weight())
+                .sum::<usize>()
+        })
         .sum()
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Put { store: usize, denial: bool, name: u8, rdata: usize },
-    Remove { store: usize, denial: bool, name: u8 },
+    Put {
+        store: usize,
+        denial: bool,
+        name: u8,
+        rdata: usize,
+    },
+    Remove {
+        store: usize,
+        denial: bool,
+        name: u8,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -262,7 +320,10 @@ fn the_weight_of_an_entry_counts_all_that_hangs_on_it() {
     let question = question(b"\x01a\0");
     let plain = Item::new(question, content(100), 60, now);
     let mut error = content(100);
-    error.error = Some(crate::answer::ExtendedError { code: 0, text: "why".repeat(10) });
+    error.error = Some(crate::answer::ExtendedError {
+        code: 0,
+        text: "why".repeat(10),
+    });
     let error = Item::new(question, error, 60, now);
     assert_eq!(error.weight() - plain.weight(), 30);
     let mut behind = Item::new(question, content(100), 60, now);
