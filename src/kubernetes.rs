@@ -5,6 +5,7 @@ pub mod event;
 pub mod manifests;
 pub mod name;
 pub mod object;
+pub mod selector;
 pub mod store;
 pub mod zone;
 

@@ -4,6 +4,7 @@
 
 pub mod bind;
 pub mod fall;
+pub mod kubernetes;
 pub mod reload;
 pub mod setup;
 
@@ -28,6 +29,7 @@ impl Entry {
 pub const REGISTRY: &[Entry] = &[
     Entry::new("reload", reload::setup),
     Entry::new("bind", bind::setup),
+    Entry::new("kubernetes", kubernetes::setup),
 ];
 
 /// Directives of CoreDNS that callsign does not have, or not yet; with what to use instead.
