@@ -2,5 +2,6 @@
 //! what readers see. Nothing here knows a DNS request; the plugin of the same name does.
 
 pub mod event;
+pub mod manifests;
 pub mod object;
 pub mod selector;
