@@ -1,11 +1,6 @@
 //! callsign: the DNS server of a Kubernetes cluster.
 
-pub mod answer;
-pub mod app;
-pub mod chain;
-pub mod cli;
 pub mod corefile;
-pub mod http;
 pub mod kubernetes;
 pub mod metrics;
 pub mod name;

@@ -32,7 +32,7 @@ impl Stream {
 
     /// Whether there is a next word on the line of the last one.
     pub(super) fn has_argument(&self) -> bool {
-        self.peek().is_some() && self.gap() == Gap::SameLine
+        self.peek().is_some() && self.gap() == Gap::Space
     }
 
     /// Takes the next word.
