@@ -196,14 +196,14 @@ impl From<Diagnostic> for Errors {
     }
 }
 
-/// All errors in full, one after the other.
+/// All errors in full, one after the other, then the warnings: these often name the cause.
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.errors.iter().enumerate() {
+        for (index, diagnostic) in self.errors.iter().chain(&self.warnings).enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            error.fmt(f)?;
+            diagnostic.fmt(f)?;
         }
         Ok(())
     }

@@ -332,6 +332,15 @@ proptest! {
     }
 
     #[test]
+    fn no_bytes_do(content: Vec<u8>) {
+        let environment = around().with_file("/Corefile", content);
+        let input = Input::file("Corefile");
+        if let Err(errors) = Corefile::load(input, &environment, DIRECTIVES) {
+            prop_assert!(!errors.to_string().is_empty());
+        }
+    }
+
+    #[test]
     fn no_order_of_words_does(text in any_text()) {
         let _ = exercise(&text);
     }

@@ -83,34 +83,24 @@ impl Parser<'_> {
 
     /// Reads the one argument of an import, and replaces its variables.
     fn import_argument(&mut self, word: &Token) -> Step<Result<Token, Diagnostic>> {
-        let argument = self
-            .stream
-            .has_argument()
-            .then(|| self.stream.bump())
-            .flatten();
-        let Some(argument) = argument else {
+        let Some(argument) = self.stream.peek_argument().cloned() else {
             let error = word.err(wrong_argument_count(word.text()));
             return Ok(Err(error.help("name a snippet, a file or a pattern")));
         };
+        self.stream.bump();
         let replaced = self.replaced(&argument)?;
         if replaced.text().is_empty() {
             return Ok(Err(replaced.err("Import requires a non-empty filepath")));
         }
-        match self
-            .stream
-            .has_argument()
-            .then(|| self.stream.peek())
-            .flatten()
-        {
-            Some(more) => {
-                let message = "Import takes only one argument (glob pattern or file)";
-                Ok(Err(more.err(message)))
-            }
-            None => Ok(Ok(replaced)),
+        if let Some(more) = self.stream.peek_argument() {
+            let message = "Import takes only one argument (glob pattern or file)";
+            return Ok(Err(more.err(message)));
         }
+        Ok(Ok(replaced))
     }
 
-    /// Puts the words of the snippet or the files that `argument` names before all others.
+    /// Puts the words of the snippet or the files that `argument` names before all others. An
+    /// error within the result costs this import only.
     fn expand(&mut self, argument: &Token) -> Step<Result<(), Diagnostic>> {
         // The name of a snippet goes before that of a file.
         let snippet = self.snippets.get(argument.text());
@@ -126,18 +116,15 @@ impl Parser<'_> {
             return self.stop(argument.err(too_deep("file", MAX_FILES)));
         }
         self.expansions.files += 1;
-        let files = match self
-            .files
-            .import(argument.text(), argument.place().source())
-        {
+        let place = argument.place();
+        let files = match self.files.import(argument.text(), place.source()) {
             Ok(files) => files,
-            Err(error) => return Ok(Err(error.at(argument.place()))),
+            Err(error) => return Ok(Err(error.at(place))),
         };
         if files.is_empty() {
             let text = argument.text();
             let message = format!("No files matching import glob pattern: {text}");
-            self.report
-                .warning(Diagnostic::warning(message).at(argument.place()));
+            self.report.warning(Diagnostic::warning(message).at(place));
         }
         let files = files.into_iter();
         let files = files.map(|file| (file.path.display().to_string(), file.tokens));
