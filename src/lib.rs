@@ -11,6 +11,7 @@ pub mod plugin;
 pub mod query;
 pub mod readiness;
 pub mod server;
+pub mod telemetry;
 #[cfg(test)]
 pub mod testing;
 pub mod wire;
