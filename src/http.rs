@@ -1,8 +1,8 @@
 //! The small HTTP endpoints: health, ready, metrics.
 //!
 //! Plugins name an [`Endpoint`] in their setup; [`Endpoints`] opens the sockets. A start or a reload
-//! is two steps: [`Endpoints::open`] binds what is new and may fail with nothing changed, then
-//! [`Endpoints::serve`] swaps what is answered. An address that both configurations have keeps its
+//! is two steps: [`Endpoints::bind`] opens what is new and may fail with nothing changed, then
+//! [`Endpoints::swap`] changes what is answered. An address that both configurations have keeps its
 //! socket and its connections.
 
 use std::collections::HashMap;
@@ -59,6 +59,8 @@ pub struct Endpoint {
 
 /// Connections at a time, all sockets together: a scraper and a probe need two or three.
 const CONNECTIONS: usize = 256;
+/// Requests that are being answered when the process stops have this long.
+const STOP: Duration = Duration::from_secs(5);
 
 /// The HTTP sockets of the process and what they answer, over all its configurations.
 pub struct Endpoints {
@@ -76,21 +78,18 @@ struct Socket {
 }
 
 /// A service, and where it answers.
-#[derive(Clone)]
 struct Route {
     /// `None` for all addresses of the socket.
     address: Option<IpAddr>,
-    plugin: &'static str,
-    service: Arc<dyn Service>,
+    endpoint: Endpoint,
 }
 
-/// Sockets that are open and not served yet; see [`Endpoints::open`].
+/// Endpoints whose addresses are bound, and that are not served yet.
 #[derive(Default)]
-pub struct Opened {
+pub struct Bound {
     wanted: HashMap<SocketAddr, Vec<Route>>,
     listeners: HashMap<SocketAddr, TcpListener>,
-    /// Endpoints that are not required, and cannot be had.
-    pub failures: Vec<BindError>,
+    failures: Vec<BindError>,
 }
 
 impl Response {
@@ -116,118 +115,127 @@ impl Default for Endpoints {
 }
 
 impl Endpoints {
-    /// Opens the sockets that these endpoints need and that are not open. What is served stays as
-    /// it is until [`Endpoints::serve`].
+    /// Binds the addresses that are not served yet. What is served stays as it is until
+    /// [`Endpoints::swap`].
     ///
     /// # Errors
-    /// [`BindError`] where a required endpoint's address cannot be had.
-    pub async fn open(&self, endpoints: Vec<Endpoint>) -> Result<Opened, BindError> {
-        let mut opened = Opened::default();
+    /// Names the plugin and the address of a required endpoint that cannot be had.
+    pub async fn bind(&self, endpoints: Vec<Endpoint>) -> Result<Bound, BindError> {
+        let mut bound = Bound::default();
         let mut resolved = Vec::new();
         for endpoint in endpoints {
-            match bind::resolve(&endpoint).await {
+            match bind::resolve(&endpoint.address).await {
                 Ok(address) => resolved.push((address, endpoint)),
-                Err(error) => opened.fail(&endpoint, error)?,
+                Err(error) => bound.fail(&endpoint, error)?,
             }
         }
-        // Wildcard sockets first: they serve the single addresses of their port too.
+        // Sockets for all addresses first: they serve the single addresses of their port too.
         resolved.sort_by_key(|(address, _)| !address.ip().is_unspecified());
         for (address, endpoint) in resolved {
-            let socket = self.covering(address, &opened);
-            if socket.is_none() {
-                let ours = |have: &SocketAddr| have.port() == address.port();
-                match bind::listen(address, self.sockets.keys().any(ours)) {
-                    Ok(listener) => {
-                        opened.listeners.insert(address, listener);
-                    }
-                    Err(error) => {
-                        opened.fail(&endpoint, error)?;
-                        continue;
-                    }
+            match self.socket_for(address, &mut bound) {
+                Ok(socket) => {
+                    let single = socket.ip().is_unspecified() && !address.ip().is_unspecified();
+                    let address = single.then_some(address.ip());
+                    let routes = bound.wanted.entry(socket).or_default();
+                    routes.push(Route { address, endpoint });
                 }
+                Err(error) => bound.fail(&endpoint, error)?,
             }
-            let socket = socket.unwrap_or(address);
-            let narrow = socket.ip().is_unspecified() && !address.ip().is_unspecified();
-            opened.wanted.entry(socket).or_default().push(Route {
-                address: narrow.then_some(address.ip()),
-                plugin: endpoint.plugin,
-                service: endpoint.service,
-            });
         }
-        Ok(opened)
+        Ok(bound)
     }
 
-    /// The socket, open or about to be, that takes connections to this address.
-    fn covering(&self, address: SocketAddr, opened: &Opened) -> Option<SocketAddr> {
-        let any = bind::wildcard(address.port());
-        let open = self.sockets.keys().chain(opened.wanted.keys());
-        let covers = |have: &&SocketAddr| {
-            **have == address || (have.ip().is_unspecified() && have.port() == any.port())
-        };
-        open.copied().filter(|have| covers(&have)).max_by_key(|have| *have == address)
+    /// The socket that takes connections to this address: one that is open, or a new one.
+    fn socket_for(&self, address: SocketAddr, bound: &mut Bound) -> std::io::Result<SocketAddr> {
+        let all = bind::wildcard(address.port());
+        if bound.wanted.contains_key(&all) {
+            return Ok(all);
+        }
+        let open = [address, all]
+            .into_iter()
+            .find(|have| self.sockets.contains_key(have) || bound.wanted.contains_key(have));
+        if let Some(open) = open {
+            return Ok(open);
+        }
+        let ours = |have: &SocketAddr| have.port() == address.port();
+        let listener = bind::listen(address, self.sockets.keys().any(ours))?;
+        bound.listeners.insert(address, listener);
+        Ok(address)
     }
 
-    /// Serves what was opened, in place of what was served before. Sockets that nothing asks for
-    /// any more are closed. Must be called within a tokio runtime.
-    pub fn serve(&mut self, opened: Opened) {
-        let Opened { mut wanted, listeners, .. } = opened;
-        self.sockets.retain(|address, _| wanted.contains_key(address));
+    /// Serves these from now on; sockets that are asked for no more are closed. Endpoints that
+    /// could not be had are told to the log.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn swap(&mut self, bound: Bound) {
+        let Bound {
+            mut wanted,
+            listeners,
+            failures,
+        } = bound;
+        for failure in failures {
+            tracing::error!("{failure}");
+        }
+        self.sockets
+            .retain(|address, _| wanted.contains_key(address));
         for (address, listener) in listeners {
             // A socket that cannot tell its own address is of no use.
-            let Ok(local) = listener.local_addr() else {
-                continue;
-            };
-            let socket = Socket {
-                local,
-                routes: Arc::default(),
-                stop: CancellationToken::new(),
-            };
-            let acceptor = connection::Acceptor {
-                routes: socket.routes.clone(),
-                stop: socket.stop.clone(),
-                connections: self.connections.clone(),
-                tasks: self.tasks.clone(),
-            };
-            self.tasks.spawn(acceptor.run(listener));
-            self.sockets.insert(address, socket);
+            if let Ok(local) = listener.local_addr() {
+                let socket = self.serve(listener, local);
+                self.sockets.insert(address, socket);
+            }
         }
         for (address, socket) in &self.sockets {
             let routes = wanted.remove(address).unwrap_or_default();
             for route in &routes {
                 let ip = route.address.unwrap_or(socket.local.ip());
-                route.service.bound(SocketAddr::new(ip, socket.local.port()));
+                let address = SocketAddr::new(ip, socket.local.port());
+                route.endpoint.service.bound(address);
             }
             socket.routes.store(Arc::new(routes));
         }
     }
 
-    /// The plugins that answer, and where.
+    fn serve(&self, listener: TcpListener, local: SocketAddr) -> Socket {
+        let socket = Socket {
+            local,
+            routes: Arc::default(),
+            stop: CancellationToken::new(),
+        };
+        let acceptor = connection::Acceptor {
+            routes: socket.routes.clone(),
+            stop: socket.stop.clone(),
+            connections: self.connections.clone(),
+            tasks: self.tasks.clone(),
+        };
+        self.tasks.spawn(acceptor.run(listener));
+        socket
+    }
+
+    /// What is served: the address as asked for, and as bound.
     #[must_use]
-    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        let mut addresses: Vec<_> = self
-            .sockets
-            .values()
-            .flat_map(|socket| {
-                let routes = socket.routes.load_full();
-                let of = |route: &Route| (route.plugin, socket.local);
-                routes.iter().map(of).collect::<Vec<_>>()
-            })
-            .collect();
+    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        let mut addresses = Vec::new();
+        for socket in self.sockets.values() {
+            let routes = socket.routes.load();
+            let asked = routes.iter().map(|route| route.endpoint.address.clone());
+            addresses.extend(asked.map(|asked| (asked, socket.local)));
+        }
         addresses.sort_unstable();
+        addresses.dedup();
         addresses
     }
 
-    /// Takes no more connections, finishes the requests that are being answered, and waits for
-    /// that, `patience` at most.
-    pub async fn close(mut self, patience: Duration) {
+    /// Answers what is under way, and lets go of all addresses.
+    pub async fn stop(mut self) {
         self.sockets.clear();
         self.tasks.close();
         // What is not done by then ends with the runtime.
-        let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
+        let _ = tokio::time::timeout(STOP, self.tasks.wait()).await;
     }
 }
 
-impl Opened {
+impl Bound {
     /// Notes that an endpoint cannot be had, or gives up where it is required.
     fn fail(&mut self, endpoint: &Endpoint, error: std::io::Error) -> Result<(), BindError> {
         let error = BindError::new(endpoint, error);

@@ -2,4 +2,5 @@
 //! what readers see. Nothing here knows a DNS request; the plugin of the same name does.
 
 pub mod event;
+pub mod manifests;
 pub mod object;

@@ -1,7 +1,9 @@
 //! callsign: the DNS server of a Kubernetes cluster.
 
 pub mod answer;
+pub mod app;
 pub mod chain;
+pub mod cli;
 pub mod corefile;
 pub mod http;
 pub mod kubernetes;

@@ -159,7 +159,8 @@ impl Histogram {
             .iter()
             .position(|edge| value <= *edge)
             .unwrap_or(self.edges.len());
-        self.cells.add_two((bucket, 1), (self.edges.len() + 1, units));
+        self.cells
+            .add_two((bucket, 1), (self.edges.len() + 1, units));
     }
 
     /// How many values were counted.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Readiness {
     flags: Mutex<Vec<ReadyFlag>>,
     draining: AtomicBool,
+    warning: Mutex<String>,
 }
 
 /// A plugin's own flag: not ready until it is set.
@@ -40,6 +41,20 @@ impl Readiness {
     /// From here on nothing is ready: the process is about to stop.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells a person what is wrong though all serve: a Corefile that cannot be used.
+    pub fn warn(&self, warning: &str) {
+        *self.warning.lock().unwrap_or_else(PoisonError::into_inner) = warning.to_owned();
+    }
+
+    /// The last warning; empty where there is none.
+    #[must_use]
+    pub fn warning(&self) -> String {
+        self.warning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Whether the process is about to stop.

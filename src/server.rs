@@ -6,6 +6,8 @@
 
 pub mod decode;
 pub mod render;
+pub mod stream;
+pub mod udp;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

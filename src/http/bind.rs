@@ -36,7 +36,9 @@ impl BindError {
 /// What to do about it, where that is known.
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; another process has it: stop that one, or write another port",
+        io::ErrorKind::AddrInUse => {
+            "; another process has it: stop that one, or write another port"
+        }
         io::ErrorKind::AddrNotAvailable => "; no interface of this host has this address",
         io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
         _ => "",
@@ -48,11 +50,10 @@ pub(super) fn wildcard(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
 }
 
-/// The address that an endpoint's text means. `:PORT`, `0.0.0.0:PORT` and `[::]:PORT` are all
+/// The address that a text means. `:PORT`, `0.0.0.0:PORT` and `[::]:PORT` are all
 /// addresses of both families, as in CoreDNS: a dual-stack cluster's probes come over either. A
 /// name is looked up, and IPv4 preferred.
-pub(super) async fn resolve(endpoint: &Endpoint) -> io::Result<SocketAddr> {
-    let text = &endpoint.address;
+pub(super) async fn resolve(text: &str) -> io::Result<SocketAddr> {
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
     let (host, port) = text
         .rsplit_once(':')
@@ -116,7 +117,11 @@ fn listen_on(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
 }
 
 fn bound(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }

@@ -126,7 +126,7 @@ fn answer(
         routes
             .iter()
             .filter(|route| route.address.is_none_or(|address| address == local))
-            .find_map(|route| route.service.get(request.uri().path()))
+            .find_map(|route| route.endpoint.service.get(request.uri().path()))
             .unwrap_or_else(|| Response::text(404, "404 page not found\n"))
     } else {
         Response::text(405, "405 method not allowed\n")

@@ -138,7 +138,10 @@ mod tests {
         assert_eq!(stat_field(stat, 22), Some(4200.0));
         assert_eq!(stat_field("", 14), None);
         assert_eq!(boot_time("cpu 1\nbtime 17\n"), Some(17.0));
-        assert_eq!(memory("VmSize:\t  8 kB\nVmRSS:\t 4 kB\n", "VmRSS:"), Some(4096.0));
+        assert_eq!(
+            memory("VmSize:\t  8 kB\nVmRSS:\t 4 kB\n", "VmRSS:"),
+            Some(4096.0)
+        );
         let limits = "Max address space unlimited unlimited bytes\nMax open files 20 40 files\n";
         assert_eq!(limit(limits, "Max address space"), Some(UNLIMITED));
         assert_eq!(limit(limits, "Max open files"), Some(20.0));

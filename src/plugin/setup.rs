@@ -7,32 +7,43 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{BoxFuture, Plugin};
+use crate::corefile::{Diagnostic, Directive, Environment, ServerBlock, Token};
 use crate::http;
 use crate::metrics::Registry;
 use crate::name::Name;
 use crate::readiness::{Readiness, ReadyFlag};
+use crate::server::stream::Limits;
 use crate::server::{Filter, Server};
 
 /// A setup's error: where, what, what to do.
-pub type SetupError = crate::corefile::Diagnostic;
+pub type SetupError = Diagnostic;
 
 /// Work that runs beside the queries. It must end soon after the token is cancelled.
 pub type Task = Box<dyn FnOnce(CancellationToken) -> BoxFuture<()> + Send>;
 
 /// What one directive's setup sees and collects.
 pub struct Setup<'s> {
-    /// The directive's tokens; a directive that is repeated in a block is set up once, with all.
-    pub args: crate::corefile::Args<'s>,
-    /// The server block.
+    /// The directive; one that is repeated in a block is set up once, with all its occurrences.
+    pub directive: &'s Directive,
+    /// The server block as it is written.
+    pub source: &'s ServerBlock,
+    /// Files and variables.
+    pub environment: &'s dyn Environment,
+    /// The server block as it is made.
     pub block: &'s mut BlockSetup,
     /// What the whole configuration shares.
     pub shared: &'s mut Shared,
+    /// Legal, but likely wrong.
+    pub warnings: &'s mut Vec<Diagnostic>,
 }
 
 /// What a server block is made of.
@@ -41,8 +52,8 @@ pub struct BlockSetup {
     pub zones: Vec<Name>,
     /// The view's name; empty where the block has none. Known before any plugin is set up.
     pub view: Arc<str>,
-    /// The folder of the Corefile: relative paths start here.
-    pub root: std::path::PathBuf,
+    /// The folder that relative paths start at.
+    pub root: PathBuf,
     /// The port of the block's first key.
     pub port: u16,
     /// The chain so far.
@@ -54,9 +65,8 @@ pub struct BlockSetup {
 }
 
 /// What the directives of a block ask of its listeners.
-#[derive(Default)]
 pub struct Listen {
-    /// Addresses and interface names of `bind`, with the places they stand at; empty: all.
+    /// Addresses and interface names of `bind`; empty: all addresses.
     pub bind: Vec<String>,
     /// Addresses and interface names that `bind` leaves out.
     pub bind_except: Vec<String>,
@@ -64,26 +74,87 @@ pub struct Listen {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Whether classes other than IN reach the chain.
     pub any_class: bool,
+    /// UDP sockets of each address (`multisocket`).
+    pub sockets: Option<usize>,
+    /// Time limits of connections (`timeouts`).
+    pub limits: Limits,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            bind: Vec::new(),
+            bind_except: Vec::new(),
+            tls: None,
+            any_class: false,
+            sockets: None,
+            limits: Limits::DEFAULT,
+        }
+    }
+}
+
+impl Listen {
+    /// The addresses and names to listen on as they are written; one empty text for all.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        let all = self.bind.is_empty().then_some("");
+        self.bind.iter().map(String::as_str).chain(all)
+    }
+
+    /// The addresses to listen on, interface names looked up now; `None` is all addresses.
+    ///
+    /// # Errors
+    /// Names what is neither an address nor an interface of this machine.
+    pub fn addresses(&self) -> Result<Vec<Option<IpAddr>>, String> {
+        if self.bind.is_empty() {
+            return Ok(vec![None]);
+        }
+        crate::plugin::bind::resolve(&self.bind, &self.bind_except)
+            .map(|addresses| addresses.into_iter().map(Some).collect())
+    }
+}
+
+/// Settings that stand outside the Corefile, so that a Corefile stays one that CoreDNS can read.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The manifests that every `kubernetes` plugin reads instead of an API server.
+    pub manifests: Option<crate::kubernetes::manifests::Source>,
+    /// A detected forwarding loop ends the process, as in CoreDNS.
+    pub strict_loop: bool,
+    /// Log lines are JSON.
+    pub json_log: bool,
 }
 
 /// What all blocks of one configuration share.
 pub struct Shared {
     /// The process's metrics.
     pub metrics: Arc<Registry>,
+    /// Settings that stand outside the Corefile.
+    pub settings: Arc<Settings>,
+    /// The number of the block that is set up now.
+    pub block: usize,
     /// Who is ready, and who is not yet.
     pub readiness: Arc<Readiness>,
     /// HTTP endpoints, by address.
     pub http: Vec<http::Endpoint>,
     /// Time to go on serving after a signal to stop, before listeners close.
     pub lameduck: Duration,
+    /// The interval and jitter at which the Corefile is looked at (`reload`).
+    pub reload: Option<(Duration, Duration)>,
+    /// What must be done, or given up, before the configuration serves. An error keeps it from
+    /// serving at all.
+    pub before_serving: Vec<(&'static str, BoxFuture<Result<(), String>>)>,
     /// Tasks of this configuration, with their names.
     pub tasks: Vec<(String, Task)>,
+    /// Where replies that wait, and what runs beside them, are spawned; known from start on.
+    pub runtime: Arc<OnceLock<Handle>>,
+    /// The addresses that this configuration listens on; known from start on.
+    pub listening: Arc<OnceLock<Vec<std::net::SocketAddr>>>,
     /// What outlives a reload, by key.
     pub kept: HashMap<String, Arc<Kept>>,
     /// What the configuration before this one kept.
     pub previous: HashMap<String, Arc<Kept>>,
-    /// Things to be found by other parts of the same configuration (a kubernetes plugin by
-    /// autopath), by their type and the block's number.
+    /// Things to be found by other plugins of the same configuration (a kubernetes plugin by
+    /// autopath), with the number of the block.
     pub exports: Vec<(usize, Arc<dyn Any + Send + Sync>)>,
 }
 
@@ -91,7 +162,7 @@ pub struct Shared {
 /// task that keeps it current. The task stops when no configuration holds it any more.
 pub struct Kept {
     value: Arc<dyn Any + Send + Sync>,
-    task: std::sync::Mutex<Option<Task>>,
+    task: Mutex<Option<Task>>,
     stop: CancellationToken,
 }
 
@@ -101,7 +172,7 @@ impl Kept {
         let task = self
             .task
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .take()?;
         Some((task, self.stop.clone()))
     }
@@ -113,7 +184,38 @@ impl Drop for Kept {
     }
 }
 
+impl Default for Shared {
+    fn default() -> Self {
+        Self::new(Arc::default(), Arc::default(), HashMap::new())
+    }
+}
+
 impl Shared {
+    /// Nothing asked for yet.
+    #[must_use]
+    pub fn new(
+        metrics: Arc<Registry>,
+        settings: Arc<Settings>,
+        previous: HashMap<String, Arc<Kept>>,
+    ) -> Self {
+        Self {
+            metrics,
+            settings,
+            block: 0,
+            readiness: Arc::default(),
+            http: Vec::new(),
+            lameduck: Duration::ZERO,
+            reload: None,
+            before_serving: Vec::new(),
+            tasks: Vec::new(),
+            runtime: Arc::default(),
+            listening: Arc::default(),
+            kept: HashMap::new(),
+            previous,
+            exports: Vec::new(),
+        }
+    }
+
     /// The value with this key: the one that the configuration before kept, or a new one with the
     /// task that feeds it. The key must tell all that the value was made from.
     pub fn keep<T: Send + Sync + 'static>(
@@ -135,7 +237,7 @@ impl Shared {
         let (value, task) = make();
         let kept = Kept {
             value: value.clone(),
-            task: std::sync::Mutex::new(task),
+            task: Mutex::new(task),
             stop: CancellationToken::new(),
         };
         self.kept.insert(key, Arc::new(kept));
@@ -165,6 +267,33 @@ impl Setup<'_> {
     /// Adds a plugin to the end of the block's chain.
     pub fn push(&mut self, plugin: impl Plugin + 'static) {
         self.block.plugins.push(Arc::new(plugin));
+    }
+
+    /// The zones that these arguments name; the block's own where there is none.
+    ///
+    /// What is no zone is passed over with a warning, as in CoreDNS.
+    pub fn zones(&mut self, arguments: &[&Token]) -> Vec<Name> {
+        let (zones, warnings) = self.source.origins(arguments);
+        self.warnings.extend(warnings);
+        zones
+            .iter()
+            .filter_map(|zone| Name::from_text(zone).ok())
+            .collect()
+    }
+
+    /// Fails where the directive stands in the block more than once.
+    ///
+    /// # Errors
+    /// Names both places.
+    pub fn once(&self) -> Result<(), SetupError> {
+        match self.directive.occurrences().nth(1) {
+            None => Ok(()),
+            Some(_) => {
+                let mut cursor = self.directive.cursor();
+                cursor.next_token();
+                Err(cursor.used_twice())
+            }
+        }
     }
 }
 

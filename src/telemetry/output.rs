@@ -87,9 +87,14 @@ impl Output {
             format,
             queue: Some(queue.clone()),
         };
-        thread::Builder::new()
-            .name("log".into())
-            .spawn(move || Writer { queue, format, writer }.run())?;
+        thread::Builder::new().name("log".into()).spawn(move || {
+            Writer {
+                queue,
+                format,
+                writer,
+            }
+            .run()
+        })?;
         Ok(output)
     }
 

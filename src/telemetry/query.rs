@@ -71,7 +71,12 @@ impl QueryLine {
     pub(super) fn heap_size(&self) -> usize {
         let values = self.metadata.iter().flatten();
         let metadata = values.map(|value| 32 + value.len()).sum::<usize>();
-        metadata + if self.name.spilled() { self.name.len() } else { 0 }
+        metadata
+            + if self.name.spilled() {
+                self.name.len()
+            } else {
+                0
+            }
     }
 
     /// Appends the line, without its end.

@@ -88,7 +88,10 @@ fn a_query_without_a_response_is_told_so() {
     silent.duration = Duration::ZERO;
     assert_eq!(told(silent.clone(), Format::Text), "[INFO] - - 0 0s");
     let json = told(silent, Format::Json);
-    assert!(json.contains("\"rcode\":null,\"response_size\":0,"), "{json}");
+    assert!(
+        json.contains("\"rcode\":null,\"response_size\":0,"),
+        "{json}"
+    );
 }
 
 #[test]
@@ -96,7 +99,10 @@ fn odd_values_are_told_as_numbers() {
     let mut odd = query("{type} {class} {rcode} {name} {duration}");
     odd.qtype = 1234;
     odd.qclass = 7;
-    odd.response = Some(Response { rcode: 4095, flags: Flags::QR });
+    odd.response = Some(Response {
+        rcode: 4095,
+        flags: Flags::QR,
+    });
     odd.name = SmallVec::from_slice(n(r#"a\.b\001"x"#).view().as_bytes());
     odd.duration = Duration::from_nanos(120);
     assert_eq!(
@@ -136,16 +142,37 @@ fn metadata_cannot_forge_a_line() {
 fn lines_have_coredns_shape() {
     for (format, level, plugin, message, expected) in [
         (Format::Text, Level::Info, None, "a", "[INFO] a"),
-        (Format::Text, Level::Warning, Some("forward"), "b", "[WARNING] plugin/forward: b"),
+        (
+            Format::Text,
+            Level::Warning,
+            Some("forward"),
+            "b",
+            "[WARNING] plugin/forward: b",
+        ),
         (Format::Text, Level::Debug, None, "c", "[DEBUG] c"),
-        (Format::Text, Level::Fatal, Some("loop"), "d", "[FATAL] plugin/loop: d"),
-        (Format::Text, Level::Error, None, "x\r\n\u{7f}\u{9b}y\u{202e}", "[ERROR] x\\r\\n\\x7f\\x9by\\u{202e}"),
+        (
+            Format::Text,
+            Level::Fatal,
+            Some("loop"),
+            "d",
+            "[FATAL] plugin/loop: d",
+        ),
+        (
+            Format::Text,
+            Level::Error,
+            None,
+            "x\r\n\u{7f}\u{9b}y\u{202e}",
+            "[ERROR] x\\r\\n\\x7f\\x9by\\u{202e}",
+        ),
     ] {
         assert_eq!(line(format, level, plugin, message), expected);
     }
     let json = line(Format::Json, Level::Warning, Some("x"), "a\"\nb");
     let (time, rest) = json.split_once("\",").unwrap();
-    assert!(time.starts_with("{\"time\":\"20") && time.ends_with('Z'), "{json}");
+    assert!(
+        time.starts_with("{\"time\":\"20") && time.ends_with('Z'),
+        "{json}"
+    );
     assert_eq!(rest, r#""level":"WARN","msg":"a\"\nb","plugin":"x"}"#);
     assert_eq!(fatal(Format::Text, "a\nb"), "a\nb");
     assert!(fatal(Format::Json, "a\nb").contains(r#""level":"FATAL","msg":"a\nb"}"#));
@@ -211,21 +238,30 @@ fn a_stuck_reader_costs_lines_and_no_time() {
     let dropped = registry.counter(DROPPED, &[]);
     let captured = Captured::default();
     let (release, released) = mpsc::channel();
-    let stuck = Stuck { released, inner: captured.clone() };
+    let stuck = Stuck {
+        released,
+        inner: captured.clone(),
+    };
     let output = Output::start(Format::Text, Box::new(stuck), dropped.clone()).unwrap();
     // Far more than the queue holds; would never end if one line waited for the reader.
     for _ in 0..200 {
         output.message(Level::Info, None, &"x".repeat(60_000));
     }
     assert!(dropped.get() > 0, "nothing was dropped");
-    assert!(!output.close(Duration::ZERO), "the writer is stuck, so it has not ended");
+    assert!(
+        !output.close(Duration::ZERO),
+        "the writer is stuck, so it has not ended"
+    );
     drop(release);
     let lines = captured.lines(&output);
-    let kept = lines.iter().filter(|line| line.starts_with("[INFO] x")).count();
+    let kept = lines
+        .iter()
+        .filter(|line| line.starts_with("[INFO] x"))
+        .count();
     assert!(kept > 0 && kept as u64 + dropped.get() == 200, "{kept}");
-    let said = lines.iter().any(|line| {
-        line.ends_with("log lines were dropped: the reader of the log is too slow")
-    });
+    let said = lines
+        .iter()
+        .any(|line| line.ends_with("log lines were dropped: the reader of the log is too slow"));
     assert!(said, "the loss is not told");
 }
 
@@ -275,8 +311,15 @@ fn what_a_start_says_has_no_level_in_text() {
         if format == Format::Text {
             assert_eq!(lines, expected);
         } else {
-            assert!(lines.iter().all(|line| line.starts_with("{\"time\":")), "{lines:?}");
-            assert!(lines.concat().contains(r#""level":"INFO","msg":"CoreDNS-1.15.0\nlinux"}"#));
+            assert!(
+                lines.iter().all(|line| line.starts_with("{\"time\":")),
+                "{lines:?}"
+            );
+            assert!(
+                lines
+                    .concat()
+                    .contains(r#""level":"INFO","msg":"CoreDNS-1.15.0\nlinux"}"#)
+            );
         }
     }
 }
