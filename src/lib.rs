@@ -5,6 +5,7 @@ pub mod app;
 pub mod chain;
 pub mod cli;
 pub mod corefile;
+pub mod duration;
 pub mod http;
 pub mod kubernetes;
 pub mod metrics;
@@ -16,4 +17,5 @@ pub mod server;
 pub mod telemetry;
 #[cfg(test)]
 pub mod testing;
+pub mod version;
 pub mod wire;
