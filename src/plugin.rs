@@ -6,6 +6,7 @@ pub mod bind;
 pub mod errors;
 pub mod fall;
 pub mod health;
+pub mod kubernetes;
 pub mod log;
 pub mod prometheus;
 pub mod ready;
@@ -41,6 +42,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("errors", errors::setup),
     Entry::new("log", log::setup),
     Entry::new("tls", tls::setup),
+    Entry::new("kubernetes", kubernetes::setup),
     Entry::new("whoami", whoami::setup),
 ];
 

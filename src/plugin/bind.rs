@@ -91,6 +91,16 @@ pub fn interfaces() -> Result<Vec<Interface>, String> {
     Ok(known.collect())
 }
 
+/// This machine's addresses but loopback; none where the system does not tell.
+#[must_use]
+pub fn machine_addresses() -> Vec<IpAddr> {
+    let known = interfaces().unwrap_or_default().into_iter();
+    known
+        .filter_map(|interface| interface.address)
+        .filter(|address| !address.is_loopback())
+        .collect()
+}
+
 /// The addresses behind the rules, each once, in their order.
 ///
 /// # Errors

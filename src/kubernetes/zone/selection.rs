@@ -1,0 +1,267 @@
+//! The records that a question under a Service selects.
+
+use super::entry::{Entry, Shape, as_v4, as_v6, unique};
+use super::label::Label;
+use super::slice::{Endpoint, Slice, Wanted};
+use super::view::View;
+use crate::kubernetes::name::{Part, PortFilter};
+use crate::kubernetes::object::{Port, Protocol};
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+/// A Service, or the part of it that a question asks for. It holds one state of the Service, so
+/// all that is read from it fits together.
+#[derive(Clone, Debug)]
+pub struct Selection<'q> {
+    entry: Arc<Entry>,
+    part: Part<'q>,
+    pod_names: bool,
+}
+
+/// SRV records: for each target one record for each port, all of priority 0 and the same weight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Srv {
+    /// 1 to 100
+    pub weight: u16,
+    /// in the order of Service ports or endpoints; empty where no port has a number
+    pub targets: SmallVec<[Target; 1]>,
+}
+
+/// A target of SRV records, with its glue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// the endpoint that is the target; `None` where it is the Service
+    pub endpoint: Option<Label>,
+    /// each once
+    pub ports: SmallVec<[u16; 4]>,
+    /// each once
+    pub addresses: SmallVec<[IpAddr; 2]>,
+}
+
+impl<'q> Selection<'q> {
+    /// `None` where the part selects nothing: then the name does not exist.
+    pub(super) fn new(view: &View, entry: Arc<Entry>, part: Part<'q>) -> Option<Self> {
+        let selection = Self {
+            entry,
+            part,
+            pod_names: view.endpoint_pod_names,
+        };
+        let entry = &*selection.entry;
+        let of_endpoints = match (entry.shape(), part) {
+            (Shape::Absent | Shape::ExternalName(_), _) => return None,
+            (Shape::Headless, _) | (_, Part::Endpoint(_)) => true,
+            (Shape::ClusterIp { .. }, _) => false,
+        };
+        let exists = if of_endpoints {
+            view.endpoints && selection.addresses().next().is_some()
+        } else {
+            let ignored = view.ignore_empty_service && !(view.endpoints && entry.ready() > 0);
+            !ignored && selection.ports().count(entry.ports()) > 0
+        };
+        exists.then_some(selection)
+    }
+
+    /// The Service's state, of which this is a part.
+    #[must_use]
+    pub fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// The addresses of the A records, each once. `None` where there is none: NODATA.
+    ///
+    /// They are the entry's own, shared, unless the question asks for single endpoints, or for a
+    /// port that not all of them have.
+    #[must_use]
+    pub fn v4(&self) -> Option<Arc<[Ipv4Addr]>> {
+        if self.is_all() {
+            let all = self.entry.v4();
+            return (!all.is_empty()).then(|| all.clone());
+        }
+        let some = unique(self.addresses().filter_map(as_v4));
+        (!some.is_empty()).then_some(some)
+    }
+
+    /// As [`Selection::v4`], for AAAA.
+    #[must_use]
+    pub fn v6(&self) -> Option<Arc<[Ipv6Addr]>> {
+        if self.is_all() {
+            let all = self.entry.v6();
+            return (!all.is_empty()).then(|| all.clone());
+        }
+        let some = unique(self.addresses().filter_map(as_v6));
+        (!some.is_empty()).then_some(some)
+    }
+
+    /// The SRV records.
+    ///
+    /// The weight is 100 shared by all pairs of address and port, those included that give no
+    /// record of their own: a second address of a target, a number that another protocol has
+    /// too, a port without number.
+    #[must_use]
+    pub fn srv(&self) -> Srv {
+        let (pairs, targets) = if self.of_endpoints() {
+            self.endpoint_targets()
+        } else {
+            self.service_target()
+        };
+        Srv {
+            weight: u16::try_from(100 / pairs.max(1)).map_or(1, |weight| weight.max(1)),
+            targets,
+        }
+    }
+
+    /// The Service as the one target, and how many pairs of address and port there are.
+    fn service_target(&self) -> (usize, SmallVec<[Target; 1]>) {
+        let ports = self.entry.ports();
+        let target = Target {
+            endpoint: None,
+            ports: numbers(self.ports(), ports),
+            addresses: self.entry.cluster_ips().collect(),
+        };
+        let pairs = self.ports().count(ports) * target.addresses.len();
+        let is_empty = target.ports.is_empty() || target.addresses.is_empty();
+        (pairs, (!is_empty).then_some(target).into_iter().collect())
+    }
+
+    /// The endpoints selected as targets, in their order; those of one label are one.
+    fn endpoint_targets(&self) -> (usize, SmallVec<[Target; 1]>) {
+        let mut pairs = 0;
+        let mut targets = SmallVec::<[Target; 1]>::new();
+        let mut places = HashMap::with_hasher(RandomState::default());
+        let mut glue = HashSet::with_hasher(RandomState::default());
+        for (slice, endpoints) in self.slices() {
+            let count = self.ports().count(slice.ports());
+            let numbers = numbers(self.ports(), slice.ports());
+            for endpoint in endpoints {
+                pairs += count;
+                if numbers.is_empty() {
+                    continue;
+                }
+                let label = endpoint.label(self.pod_names);
+                let place = *places.entry(label).or_insert(targets.len());
+                if place == targets.len() {
+                    targets.push(Target::new(label));
+                }
+                let Some(target) = targets.get_mut(place) else {
+                    continue;
+                };
+                target.add_ports(&numbers);
+                if glue.insert((place, endpoint.address)) {
+                    target.addresses.push(endpoint.address);
+                }
+            }
+        }
+        (pairs, targets)
+    }
+
+    /// Whether the records are of endpoints, not of the Service's own addresses.
+    fn of_endpoints(&self) -> bool {
+        *self.entry.shape() == Shape::Headless || matches!(self.part, Part::Endpoint(_))
+    }
+
+    /// Whether the entry's addresses are those selected.
+    fn is_all(&self) -> bool {
+        let ports = self.ports();
+        match (self.entry.shape(), self.part) {
+            (_, Part::Endpoint(_)) => false,
+            (Shape::Headless, _) => {
+                let mut slices = self.entry.slices().iter();
+                ports.is_any()
+                    || slices.all(|slice| slice.ready() == 0 || ports.count(slice.ports()) > 0)
+            }
+            _ => true,
+        }
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let endpoints = self.slices().flat_map(|(_, endpoints)| endpoints);
+        endpoints.map(|endpoint| endpoint.address)
+    }
+
+    /// The slices that have a port selected, each with its endpoints selected.
+    fn slices(&self) -> impl Iterator<Item = (&Slice, impl Iterator<Item = Endpoint<'_>>)> {
+        let ports = self.ports();
+        let wanted = match self.part {
+            Part::Endpoint(label) => Some(Wanted::new(label, self.pod_names)),
+            Part::Whole | Part::Port(_) => None,
+        };
+        let slices = self.entry.slices().iter().map(|slice| &**slice);
+        let slices = slices.filter(move |slice| ports.count(slice.ports()) > 0);
+        slices.map(move |slice| {
+            let endpoints = slice.endpoints();
+            let selected = endpoints.filter(move |endpoint| match wanted {
+                None => true,
+                Some(wanted) => wanted.is_some_and(|wanted| endpoint.is(&wanted)),
+            });
+            (slice, selected)
+        })
+    }
+
+    fn ports(&self) -> PortFilter<'q> {
+        match self.part {
+            Part::Port(ports) => ports,
+            Part::Whole | Part::Endpoint(_) => PortFilter::default(),
+        }
+    }
+}
+
+impl Target {
+    fn new(endpoint: Label) -> Self {
+        Self {
+            endpoint: Some(endpoint),
+            ports: SmallVec::new(),
+            addresses: SmallVec::new(),
+        }
+    }
+
+    fn add_ports(&mut self, numbers: &[u16]) {
+        if self.ports.is_empty() {
+            self.ports.extend_from_slice(numbers);
+        } else if self.ports[..] != *numbers {
+            let new = numbers.iter().filter(|number| !self.ports.contains(number));
+            let new: SmallVec<[u16; 4]> = new.copied().collect();
+            self.ports.extend(new);
+        }
+    }
+}
+
+/// The numbers of the ports that pass, each once.
+fn numbers(filter: PortFilter<'_>, ports: &[Port]) -> SmallVec<[u16; 4]> {
+    let mut numbers = SmallVec::new();
+    for port in ports.iter().filter(|port| filter.passes(port)) {
+        if port.number > 0 && !numbers.contains(&port.number) {
+            numbers.push(port.number);
+        }
+    }
+    numbers
+}
+
+impl PortFilter<'_> {
+    /// How many of these ports it lets through.
+    ///
+    /// A list without ports means every port: it counts as one port without name, protocol and
+    /// number, which only the filter that asks for any port lets through.
+    fn count(&self, ports: &[Port]) -> usize {
+        if ports.is_empty() {
+            return usize::from(self.is_any());
+        }
+        ports.iter().filter(|port| self.passes(port)).count()
+    }
+
+    pub(super) fn is_any(&self) -> bool {
+        self.name.is_empty() && self.protocol.is_empty()
+    }
+
+    fn passes(&self, port: &Port) -> bool {
+        let name = self.name.is_empty() || self.name.eq_ignore_ascii_case(port.name.as_bytes());
+        let protocol: &[u8] = match port.protocol {
+            Protocol::Tcp => b"tcp",
+            Protocol::Udp => b"udp",
+            Protocol::Sctp => b"sctp",
+        };
+        name && (self.protocol.is_empty() || self.protocol == protocol)
+    }
+}
