@@ -396,13 +396,7 @@ fn group(sites: Vec<Site>) -> Result<BTreeMap<ListenKey, Vec<Site>>, StartError>
 struct Unobserved;
 
 impl crate::server::Observer for Unobserved {
-    fn dropped(
-        &self,
-        _: &crate::query::Request,
-        _: hickory_proto::rr::RecordType,
-        _: hickory_proto::op::ResponseCode,
-    ) {
-    }
+    fn dropped(&self, _: &crate::query::Query<'_>, _: hickory_proto::op::ResponseCode) {}
     fn panicked(&self, what: &str) {
         tracing::error!("a plugin panicked: {what}");
     }

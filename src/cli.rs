@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// The version that callsign's answers, flags and Corefile follow; tools read it from `-version`.
-pub const COREDNS_VERSION: &str = "1.15.0";
+pub use crate::version::COREDNS as COREDNS_VERSION;
 
 /// The DNS server of a Kubernetes cluster. Takes CoreDNS's Corefile and flags.
 ///

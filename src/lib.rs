@@ -22,6 +22,7 @@ pub mod app;
 pub mod chain;
 pub mod cli;
 pub mod corefile;
+pub mod duration;
 pub mod http;
 pub mod kubernetes;
 pub mod metrics;
@@ -30,6 +31,8 @@ pub mod plugin;
 pub mod query;
 pub mod readiness;
 pub mod server;
+pub mod telemetry;
 #[cfg(test)]
 pub mod testing;
+pub mod version;
 pub mod wire;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, Origin, RdataRef, RecordRef, RecordsBuilder, Section};
 use crate::chain::{Chain, Next, Plugin, Reply};
 use crate::name::Name;
-use crate::query::{Query, Request, Transport};
+use crate::query::{Query, Transport};
 use crate::server::{Arrival, Block, Handled, Observer, Server};
 use crate::wire::Flags;
 
@@ -30,7 +30,7 @@ pub fn n(text: &str) -> Name {
 pub struct NoObserver;
 
 impl Observer for NoObserver {
-    fn dropped(&self, _: &Request, _: RecordType, _: ResponseCode) {}
+    fn dropped(&self, _: &Query<'_>, _: ResponseCode) {}
     fn panicked(&self, what: &str) {
         panic!("a plugin panicked: {what}");
     }
