@@ -141,12 +141,10 @@ impl Files<'_> {
 
     fn read(&self, file: &Token) -> Result<Vec<u8>, SetupError> {
         let path = self.path(file);
-        self.environment
-            .read(&path, LARGEST_FILE)
-            .map_err(|error| {
-                let path = path.display();
-                file.err(format!("could not load TLS cert: open {path}: {error}"))
-            })
+        self.environment.read(&path, LARGEST_FILE).map_err(|error| {
+            let path = path.display();
+            file.err(format!("could not load TLS cert: open {path}: {error}"))
+        })
     }
 
     /// At least one certificate.

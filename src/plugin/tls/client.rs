@@ -37,7 +37,9 @@ impl ClientAuth {
             "require_and_verify" => Ok(Self::RequireAndVerify),
             other => Err(kind
                 .err(format!("unknown authentication type '{other}'"))
-                .help("the types are: nocert, request, require, verify_if_given, require_and_verify")),
+                .help(
+                    "the types are: nocert, request, require, verify_if_given, require_and_verify",
+                )),
         }
     }
 
