@@ -11,7 +11,12 @@ fn main() {
     let version = output
         .ok()
         .and_then(|output| String::from_utf8(output.stdout).ok())
-        .map(|text| text.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
+        .map(|text| {
+            text.split_whitespace()
+                .take(2)
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
         .unwrap_or_else(|| "rustc".to_owned());
     println!("cargo:rustc-env=CALLSIGN_RUSTC={version}");
 }

@@ -41,10 +41,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     Ok(())
 }
 
-fn parse(
-    directive: &Directive,
-    warnings: &mut Vec<SetupError>,
-) -> Result<Vec<Rule>, SetupError> {
+fn parse(directive: &Directive, warnings: &mut Vec<SetupError>) -> Result<Vec<Rule>, SetupError> {
     let mut rules = Vec::new();
     let mut cursor = directive.cursor();
     while cursor.next_token().is_some() {

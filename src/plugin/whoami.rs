@@ -91,12 +91,18 @@ mod tests {
             (
                 "over UDP from IPv4",
                 Ask::new("example.org. A"),
-                vec!["example.org. 0 IN A 10.240.0.1", "_udp.example.org. 0 IN SRV 0 0 40212 ."],
+                vec![
+                    "example.org. 0 IN A 10.240.0.1",
+                    "_udp.example.org. 0 IN SRV 0 0 40212 .",
+                ],
             ),
             (
                 "any type, case kept",
                 Ask::new("eXample.org. MX").tcp(),
-                vec!["eXample.org. 0 IN A 10.240.0.1", "_tcp.eXample.org. 0 IN SRV 0 0 40212 ."],
+                vec![
+                    "eXample.org. 0 IN A 10.240.0.1",
+                    "_tcp.eXample.org. 0 IN SRV 0 0 40212 .",
+                ],
             ),
             (
                 "from IPv6",
@@ -117,7 +123,10 @@ mod tests {
             let told = ask.now(&chain);
             assert_eq!(told.rcode, "NOERROR", "{name}");
             assert!(told.flags.has(crate::wire::Flags::AA), "{name}");
-            assert!(told.answer.is_empty() && told.authority.is_empty(), "{name}");
+            assert!(
+                told.answer.is_empty() && told.authority.is_empty(),
+                "{name}"
+            );
             if additional.is_empty() {
                 assert_eq!(told.additional.len(), 1, "{name}");
             } else {

@@ -185,7 +185,11 @@ mod tests {
         ] {
             rdata[8..12].copy_from_slice(&u32::to_be_bytes(expiration));
             rdata[12..16].copy_from_slice(&u32::to_be_bytes(inception));
-            assert_eq!(is_valid(&rdata, now), Some(valid), "{inception} {expiration} {now}");
+            assert_eq!(
+                is_valid(&rdata, now),
+                Some(valid),
+                "{inception} {expiration} {now}"
+            );
         }
         assert_eq!(is_valid(&[0; 15], 0), None);
     }
