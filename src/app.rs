@@ -195,41 +195,7 @@ impl App {
             bound,
             http,
         } = prepared;
-        let total = groups.len();
-        let mut bound: HashMap<_, _> = bound
-            .into_iter()
-            .map(|bound| (bound.wanted().clone(), bound))
-            .collect();
-        let observer = Arc::new(Unobserved);
-        let mut served = Vec::new();
-        let mut sites = Vec::new();
-        for (index, (key, group)) in groups.into_iter().enumerate() {
-            let told = bound.get(&key).map(Bound::key);
-            let told = told
-                .or_else(|| self.listeners.bound_key(&key))
-                .unwrap_or(key.clone());
-            sites.extend(group.iter().map(|site| banner(site, &told)));
-            let any_class = group.iter().any(|site| site.listen.any_class);
-            let tls = group.iter().find_map(|site| site.listen.tls.clone());
-            let limits = group
-                .iter()
-                .map(|site| site.listen.limits)
-                .next_back()
-                .unwrap_or(Limits::DEFAULT);
-            let blocks = group.into_iter().map(|site| site.block);
-            let server = Server::new(
-                told.to_string(),
-                (index, total),
-                blocks,
-                any_class,
-                observer.clone(),
-            );
-            match bound.remove(&key) {
-                Some(bound) => self.listeners.start(bound, server, limits)?,
-                None => self.listeners.swap(&key, server, tls),
-            }
-            served.push(key);
-        }
+        let (served, sites) = self.serve(groups, bound)?;
         let _ = plan.shared.listening.set(self.listeners.addresses());
         self.http.swap(http);
         let tasks = std::mem::take(&mut plan.shared.tasks);
@@ -237,8 +203,44 @@ impl App {
         let running = Running::of(plan.shared, hash, sites);
         running.start_tasks(tasks);
         drop(std::mem::replace(&mut self.running, running));
-        self.listeners.retain(&served, self.options.drain).await;
+        self.listeners.retain(&served, self.options.drain);
         Ok(())
+    }
+
+    /// Gives each address its server blocks; those addresses, and the zones for the banner.
+    fn serve(
+        &mut self,
+        groups: BTreeMap<ListenKey, Vec<Site>>,
+        bound: Vec<Bound>,
+    ) -> Result<(Vec<ListenKey>, Vec<String>), StartError> {
+        let siblings = groups.len();
+        let mut bound: HashMap<_, _> = bound
+            .into_iter()
+            .map(|bound| (bound.wanted().clone(), bound))
+            .collect();
+        let observer = Arc::new(Unobserved);
+        let (mut served, mut sites) = (Vec::new(), Vec::new());
+        for (index, (key, group)) in groups.into_iter().enumerate() {
+            let told = bound.get(&key).map(Bound::key);
+            let told = told.or_else(|| self.listeners.bound_key(&key));
+            let told = told.unwrap_or_else(|| key.clone());
+            sites.extend(group.iter().map(|site| banner(site, &told)));
+            let any_class = group.iter().any(|site| site.listen.any_class);
+            let tls = group.iter().find_map(|site| site.listen.tls.clone());
+            // As in CoreDNS, the last block of a listener decides.
+            let limits = group
+                .last()
+                .map_or(Limits::DEFAULT, |site| site.listen.limits);
+            let blocks = group.into_iter().map(|site| site.block);
+            let place = (index, siblings);
+            let server = Server::new(told.to_string(), place, blocks, any_class, observer.clone());
+            match bound.remove(&key) {
+                Some(bound) => self.listeners.start(bound, server, limits)?,
+                None => self.listeners.swap(&key, server, tls),
+            }
+            served.push(key);
+        }
+        Ok((served, sites))
     }
 }
 

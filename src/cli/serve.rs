@@ -52,7 +52,10 @@ async fn serve(flags: Flags, processors: usize) -> ExitCode {
     let options = Options {
         conf,
         dns_port: flags.dns_port,
-        threads: flags.threads.unwrap_or(processors.min(MOST_THREADS)).max(1),
+        threads: flags
+            .threads
+            .unwrap_or_else(|| processors.min(MOST_THREADS))
+            .max(1),
         drain: flags.drain,
         settings: Arc::new(settings),
     };

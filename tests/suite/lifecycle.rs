@@ -39,12 +39,23 @@ fn a_cluster_name_is_answered_over_udp_and_tcp() {
 fn sigterm_answers_what_still_comes_and_exits_0() {
     let folder = Folder::new();
     let mut program = start(&folder, &corefile("cluster.local"));
+    program.ask(WEB, RecordType::A);
+    let mut last = Instant::now();
     program.signal("TERM");
-    // Until nobody has asked for a second, all are answered.
-    let asked = (0..20)
-        .filter(|_| program.ask(WEB, RecordType::A).answers.len() == 1)
-        .count();
-    assert_eq!(asked, 20);
+    // While somebody asks at least once a second, all are answered.
+    for _ in 0..200 {
+        let asked = Instant::now();
+        match program.try_ask(WEB, RecordType::A, Duration::from_secs(2)) {
+            Some(reply) => assert_eq!(reply.answers.len(), 1),
+            // This machine may have kept the test from asking for longer than that.
+            None if asked - last > Duration::from_millis(900) => break,
+            None => panic!(
+                "a query {:?} after the one before it was lost",
+                asked - last
+            ),
+        }
+        last = Instant::now();
+    }
     assert_eq!(program.wait().code(), Some(0));
 }
 

@@ -138,14 +138,24 @@ impl Program {
 
     /// Asks over UDP.
     pub(crate) fn ask(&self, name: &str, rtype: RecordType) -> Message {
+        self.try_ask(name, rtype, PATIENCE)
+            .unwrap_or_else(|| panic!("{name}: no reply"))
+    }
+
+    /// Asks over UDP; `None` where no reply comes in time.
+    pub(crate) fn try_ask(
+        &self,
+        name: &str,
+        rtype: RecordType,
+        patience: Duration,
+    ) -> Option<Message> {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket
-            .send_to(&question(name, rtype), self.address)
-            .unwrap();
+        socket.connect(self.address).unwrap();
+        socket.set_read_timeout(Some(patience)).unwrap();
+        socket.send(&question(name, rtype)).ok()?;
         let mut reply = [0; 65_535];
-        let length = socket.recv(&mut reply).unwrap();
-        Message::from_vec(&reply[..length]).unwrap()
+        let length = socket.recv(&mut reply).ok()?;
+        Some(Message::from_vec(&reply[..length]).unwrap())
     }
 
     /// Asks over TCP.

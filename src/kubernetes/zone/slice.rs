@@ -38,7 +38,7 @@ pub struct Endpoint<'s> {
 }
 
 /// A label that a question asks an endpoint by.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'q> {
     label: &'q [u8],
     address: Option<IpAddr>,
