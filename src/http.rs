@@ -188,7 +188,7 @@ impl Endpoints {
         for (address, socket) in &self.sockets {
             let routes = wanted.remove(address).unwrap_or_default();
             for route in &routes {
-                let ip = route.address.unwrap_or(socket.local.ip());
+                let ip = route.address.unwrap_or_else(|| socket.local.ip());
                 let address = SocketAddr::new(ip, socket.local.port());
                 route.endpoint.service.bound(address);
             }

@@ -78,7 +78,7 @@ pub(super) async fn resolve(text: &str) -> io::Result<SocketAddr> {
     let first = addresses
         .iter()
         .find(|address| address.is_ipv4())
-        .or(addresses.first())
+        .or_else(|| addresses.first())
         .ok_or_else(|| invalid("the host has no address"))?;
     Ok(if first.ip().is_unspecified() {
         wildcard(port)

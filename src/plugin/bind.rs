@@ -85,7 +85,7 @@ pub fn interfaces() -> Result<Vec<Interface>, String> {
         let v6 = v6.filter(|address| !address.is_unicast_link_local());
         Interface {
             name: interface.interface_name,
-            address: v4.map(|v4| v4.ip().into()).or(v6.map(IpAddr::V6)),
+            address: v4.map(|v4| v4.ip().into()).or_else(|| v6.map(IpAddr::V6)),
         }
     });
     Ok(known.collect())

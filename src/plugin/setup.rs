@@ -295,14 +295,16 @@ impl Setup<'_> {
     /// # Errors
     /// Names both places.
     pub fn once(&self) -> Result<(), SetupError> {
-        match self.directive.occurrences().nth(1) {
-            None => Ok(()),
-            Some(_) => {
-                let mut cursor = self.directive.cursor();
-                cursor.next_token();
-                Err(cursor.used_twice())
-            }
+        let mut occurrences = self.directive.occurrences().map(<[Token]>::len);
+        let (Some(first), Some(_)) = (occurrences.next(), occurrences.next()) else {
+            return Ok(());
+        };
+        // To the name of the second one, which follows all words of the first.
+        let mut cursor = self.directive.cursor();
+        for _ in 0..=first {
+            cursor.next_token();
         }
+        Err(cursor.used_twice())
     }
 }
 

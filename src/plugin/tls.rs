@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::setup::{Setup, SetupError};
@@ -27,7 +27,7 @@ struct Config<'d> {
     cert: &'d Token,
     key: &'d Token,
     ca: Option<&'d Token>,
-    client_auth: ClientAuth,
+    client_auth: ClientAuth<'d>,
     keylog: Option<&'d Token>,
 }
 
@@ -118,9 +118,15 @@ impl Files<'_> {
             .with_client_cert_verifier(verifier)
             .with_single_cert(certificates, key)
             .map_err(|error| {
+                let reason = match error {
+                    rustls::Error::InconsistentKeys(_) => {
+                        "the key does not belong to the certificate".to_owned()
+                    }
+                    other => other.to_string(),
+                };
                 config
                     .key
-                    .err(format!("could not load TLS cert: {error}"))
+                    .err(format!("could not load TLS cert: {reason}"))
                     .note(config.cert.place(), "the certificate")
                     .help("the key must be the one that the first certificate was made for")
             })?;
@@ -159,19 +165,29 @@ impl Files<'_> {
         };
         match found {
             Ok(found) if !found.is_empty() => Ok(found),
-            Ok(_) => Err(error("no certificate in it".to_owned())),
-            Err(reason) => Err(error(reason.to_string())),
+            Ok(_) => Err(error(reason(&pem::Error::NoItemsFound))),
+            Err(found) => Err(error(reason(&found))),
         }
     }
 
     fn key(&self, file: &Token) -> Result<PrivateKeyDer<'static>, SetupError> {
         let content = self.read(file)?;
-        PrivateKeyDer::from_pem_slice(&content).map_err(|reason| {
+        PrivateKeyDer::from_pem_slice(&content).map_err(|found| {
             let path = self.path(file);
-            let path = path.display();
+            let (path, reason) = (path.display(), reason(&found));
             let error = file.err(format!("could not load TLS cert: {path}: {reason}"));
             error.help("the file must hold one PEM block of a private key, without a password")
         })
+    }
+}
+
+/// What is wrong with a PEM file, in words.
+fn reason(error: &pem::Error) -> String {
+    match error {
+        pem::Error::NoItemsFound => "there is none in it".to_owned(),
+        pem::Error::MissingSectionEnd { .. } => "a PEM block has no END line".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line is malformed".to_owned(),
+        other => other.to_string(),
     }
 }
 

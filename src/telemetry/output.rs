@@ -22,6 +22,7 @@ const REST: Duration = Duration::from_millis(2);
 const PIECE: usize = 64 << 10;
 
 /// A line that waits to be written.
+#[allow(clippy::large_enum_variant)] // In a box each query would allocate; other lines are few.
 enum Line {
     /// All of it, without its end.
     Text(String),
@@ -287,6 +288,7 @@ impl Writer {
 pub(crate) mod capture {
     use super::*;
     use crate::metrics::Registry;
+    use tracing_subscriber::layer::SubscriberExt;
 
     /// What a test's output wrote.
     #[derive(Clone, Default)]
@@ -308,6 +310,14 @@ pub(crate) mod capture {
         pub(crate) fn output(&self, format: Format) -> Output {
             let dropped = Registry::default().counter(super::super::DROPPED, &[]);
             Output::start(format, Box::new(self.clone()), dropped).unwrap()
+        }
+
+        /// An output in text, and this thread's events going there until the guard is dropped.
+        pub(crate) fn events(&self) -> (Output, tracing::subscriber::DefaultGuard) {
+            let output = self.output(Format::Text);
+            let layer = super::super::LogLayer::new(output.clone());
+            let subscriber = tracing_subscriber::registry().with(layer);
+            (output, tracing::subscriber::set_default(subscriber))
         }
 
         /// Closes the output and gives the lines that it wrote.

@@ -6,7 +6,7 @@ use std::thread;
 
 /// Writes panics to the log from here on.
 pub(super) fn install_hook() {
-    panic::set_hook(Box::new(|info| tell(info)));
+    panic::set_hook(Box::new(tell));
 }
 
 fn tell(info: &PanicHookInfo<'_>) {

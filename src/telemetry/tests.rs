@@ -3,7 +3,6 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use tracing_subscriber::layer::SubscriberExt;
 
 use super::line::{escape, line};
 use super::*;
@@ -191,23 +190,29 @@ fn text_that_is_harmless_is_left_alone() {
 #[test]
 fn events_become_lines() {
     let captured = Captured::default();
-    let output = captured.output(Format::Text);
-    let subscriber = tracing_subscriber::registry().with(LogLayer::new(output.clone()));
-    tracing::subscriber::with_default(subscriber, || {
-        tracing::info!("ours");
-        tracing::warn!(target: "plugin/forward", upstream = "10.0.0.1:53", "down");
-        tracing::error!(target: "plugin/loop", fatal = true, "a\nb");
-        tracing::debug!("not asked for");
-        tracing::info!(target: "hyper::proto", "chatter");
-        tracing::warn!(target: "kube_client", "trouble");
-        tracing::error_span!("span").in_scope(|| tracing::info!("in a span"));
-    });
+    let (output, guard) = captured.events();
+    tracing::info!("ours");
+    tracing::warn!(target: "plugin/forward", upstream = "10.0.0.1:53", "down");
+    tracing::error!(target: "plugin/loop", fatal = true, "a\nb");
+    let debug = || tracing::debug!("asked for or not");
+    debug();
+    set_debug(true);
+    debug();
+    tracing::debug!(target: "hyper::proto", "chatter");
+    tracing::trace!("never");
+    set_debug(false);
+    debug();
+    tracing::info!(target: "hyper::proto", "chatter");
+    tracing::warn!(target: "kube_client", "trouble");
+    tracing::error_span!("span").in_scope(|| tracing::info!("in a span"));
+    drop(guard);
     assert_eq!(
         captured.lines(&output),
         [
             "[INFO] ours",
             "[WARNING] plugin/forward: down upstream=\"10.0.0.1:53\"",
             "[FATAL] plugin/loop: a\\nb",
+            "[DEBUG] asked for or not",
             "[WARNING] kube_client: trouble",
             "[INFO] in a span",
         ]

@@ -43,7 +43,8 @@ impl Poll {
         }
     }
 
-    async fn ask(&self) {
+    /// Asks once, and counts.
+    pub(super) async fn ask(&self) {
         let start = Instant::now();
         let answered = timeout(TIMEOUT, request(self.address.get().copied())).await;
         let elapsed = start.elapsed();

@@ -11,9 +11,16 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, Sig
 
 use crate::corefile::{Diagnostic, Token};
 
+/// What is asked for, and where that is written.
+#[derive(Clone, Copy, Default)]
+pub(super) struct ClientAuth<'d> {
+    kind: Kind,
+    place: Option<&'d Token>,
+}
+
 /// Go's five kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum ClientAuth {
+enum Kind {
     /// None is asked for.
     #[default]
     None,
@@ -27,20 +34,25 @@ pub(super) enum ClientAuth {
     RequireAndVerify,
 }
 
-impl ClientAuth {
-    pub(super) fn of(kind: &Token) -> Result<Self, Diagnostic> {
-        match kind.text() {
-            "nocert" => Ok(Self::None),
-            "request" => Ok(Self::Request),
-            "require" => Ok(Self::Require),
-            "verify_if_given" => Ok(Self::VerifyIfGiven),
-            "require_and_verify" => Ok(Self::RequireAndVerify),
-            other => Err(kind
-                .err(format!("unknown authentication type '{other}'"))
-                .help(
+impl<'d> ClientAuth<'d> {
+    pub(super) fn of(named: &'d Token) -> Result<Self, Diagnostic> {
+        let kind = match named.text() {
+            "nocert" => Kind::None,
+            "request" => Kind::Request,
+            "require" => Kind::Require,
+            "verify_if_given" => Kind::VerifyIfGiven,
+            "require_and_verify" => Kind::RequireAndVerify,
+            other => {
+                let error = named.err(format!("unknown authentication type '{other}'"));
+                return Err(error.help(
                     "the types are: nocert, request, require, verify_if_given, require_and_verify",
-                )),
-        }
+                ));
+            }
+        };
+        Ok(Self {
+            kind,
+            place: Some(named),
+        })
     }
 
     /// What looks at certificates; `roots` are those of the CA's file.
@@ -55,16 +67,15 @@ impl ClientAuth {
                 provider: provider.clone(),
             })
         };
-        let optional = match self {
-            Self::None => return Ok(Arc::new(NoClientAuth)),
-            Self::Request => return Ok(any(false)),
-            Self::Require => return Ok(any(true)),
-            Self::VerifyIfGiven => true,
-            Self::RequireAndVerify => false,
+        let optional = match self.kind {
+            Kind::None => return Ok(Arc::new(NoClientAuth)),
+            Kind::Request => return Ok(any(false)),
+            Kind::Require => return Ok(any(true)),
+            Kind::VerifyIfGiven => true,
+            Kind::RequireAndVerify => false,
         };
         let Some((file, certificates)) = roots else {
-            return Err(Diagnostic::error("client_auth has no CA to verify by")
-                .help("write the CA's file: tls CERT KEY CA"));
+            return Err(self.no_ca());
         };
         let mut store = RootCertStore::empty();
         for certificate in certificates {
@@ -83,6 +94,18 @@ impl ClientAuth {
             .build()
             .map(|verifier| verifier as Arc<dyn ClientCertVerifier>)
             .map_err(|error| file.err(format!("could not read root certs: {error}")))
+    }
+}
+
+impl ClientAuth<'_> {
+    fn no_ca(self) -> Diagnostic {
+        let kind = self.place.map_or("", Token::text);
+        let error = Diagnostic::error(format!("client_auth {kind} has no CA to verify by"));
+        let error = match self.place {
+            Some(place) => error.at(place.place()),
+            None => error,
+        };
+        error.help("write the CA's file: tls CERT KEY CA")
     }
 }
 
