@@ -115,6 +115,19 @@ impl File {
     }
 }
 
+/// `TEXT` as it is, or `N* TEXT` as N lines in which `#` is 1, 2, ... N.
+pub(crate) fn repeated(text: &str) -> Vec<String> {
+    let counted = text
+        .split_once("* ")
+        .and_then(|(count, line)| Some((count.parse::<usize>().ok()?, line)));
+    match counted {
+        Some((count, line)) => (1..=count)
+            .map(|number| line.replace('#', &number.to_string()))
+            .collect(),
+        None => vec![text.to_owned()],
+    }
+}
+
 type Problem = (usize, String);
 
 struct Parser<'a> {

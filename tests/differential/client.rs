@@ -27,6 +27,8 @@ pub(crate) struct Request {
     pub(crate) eventually: bool,
     /// How many times the query is sent.
     pub(crate) times: usize,
+    /// Whether records are counted instead of shown: for large replies.
+    pub(crate) brief: bool,
     /// How long to wait for a reply, where the step says so.
     pub(crate) wait: Option<Duration>,
     tcp: bool,
@@ -73,13 +75,15 @@ impl Request {
         Ok(request)
     }
 
-    fn new(to: SocketAddr) -> Self {
+    /// An empty one.
+    pub(crate) fn new(to: SocketAddr) -> Self {
         Self {
             bytes: Vec::new(),
             id: 0,
             question: None,
             eventually: false,
             times: 1,
+            brief: false,
             wait: None,
             tcp: false,
             to,
@@ -92,6 +96,7 @@ impl Request {
         let wrong = |error: &dyn std::fmt::Display| format!("`+{word}`: {error}");
         match key {
             "tcp" => self.tcp = true,
+            "brief" => self.brief = true,
             "eventually" => self.eventually = true,
             "to" => self.to = value.parse().map_err(|error| wrong(&error))?,
             "from" => self.from = Some(value.parse().map_err(|error| wrong(&error))?),
@@ -282,10 +287,12 @@ impl Connection {
 
 impl Received {
     /// What came, as the lines of an expectation.
-    pub(crate) fn lines(&self, id: u16, question: Option<&Question>) -> Vec<String> {
+    pub(crate) fn lines(&self, request: &Request) -> Vec<String> {
         match self {
             Self::Message(bytes) => match Message::decode(bytes) {
-                Ok(message) => message.reply_lines(id, question),
+                Ok(message) => {
+                    message.reply_lines(request.id, request.question.as_ref(), request.brief)
+                }
                 Err(problem) => vec![format!("malformed: {problem}"), crate::wire::to_hex(bytes)],
             },
             Self::Nothing => vec!["no reply".to_owned()],

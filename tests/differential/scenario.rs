@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::case::{Scenario, Step};
+use crate::case::{Scenario, Step, repeated};
 use crate::client::Pending;
 use crate::compare::{self, Normalise, duration};
 use crate::placeholder::Placeholders;
@@ -61,6 +61,20 @@ fn once(subject: &Subject, scenario: &Scenario, record: bool) -> Report {
             return report;
         }
     };
+    // Their addresses are known before the first step, so that a Corefile may come first.
+    let names = scenario
+        .steps
+        .iter()
+        .filter(|step| step.kind() == "upstream");
+    let created = names
+        .map(|step| world.create_upstream(step.rest()))
+        .collect::<Result<(), _>>();
+    if let Err(problem) = created {
+        report
+            .failures
+            .push((scenario.steps.first().map_or(0, |step| step.line), problem));
+        return report;
+    }
     for step in &scenario.steps {
         if let Err(problem) = world.take(step, &mut report) {
             report.failures.push((step.line, problem));
@@ -179,8 +193,8 @@ impl<'a> World<'a> {
 
     fn write(&mut self, name: &str, content: &[String]) -> Result<(), String> {
         let mut text = String::new();
-        for line in content {
-            text += &self.placeholders.expand(line)?;
+        for line in content.iter().flat_map(|line| repeated(line)) {
+            text += &self.placeholders.expand(&line)?;
             text.push('\n');
         }
         let path = self.directory.path().join(name);
@@ -206,14 +220,19 @@ impl<'a> World<'a> {
         for line in content {
             lines.push(self.placeholders.expand(line)?);
         }
+        self.upstreams
+            .get(name)
+            .map_or(Ok(()), |upstream| upstream.script(&lines))
+    }
+
+    fn create_upstream(&mut self, heading: &str) -> Result<(), String> {
+        let name = heading.split(' ').next().unwrap_or_default();
         if !self.upstreams.contains_key(name) {
             let upstream = Upstream::start()?;
             self.placeholders.set(name, upstream.address().to_string());
             self.upstreams.insert(name.to_owned(), upstream);
         }
-        self.upstreams
-            .get(name)
-            .map_or(Ok(()), |upstream| upstream.script(&lines))
+        Ok(())
     }
 
     fn upstream_state(&mut self, name: &str, state: &str) -> Result<(), String> {

@@ -117,7 +117,7 @@ impl World<'_> {
             self.client(pending.client_port());
             let expected = self.expected(step)?;
             let received = pending.receive(request.patience(&expected));
-            lines = received.lines(request.id, request.question.as_ref());
+            lines = received.lines(request);
         }
         Ok(lines)
     }
@@ -142,7 +142,7 @@ impl World<'_> {
         let expected = self.expected(step)?;
         let received = pending.receive(request.patience(&expected));
         self.last_wait = Some(sent.elapsed());
-        Ok(received.lines(request.id, request.question.as_ref()))
+        Ok(received.lines(&request))
     }
 
     /// Which records came first, over many queries.
@@ -156,7 +156,7 @@ impl World<'_> {
                 Received::Message(bytes) => Message::decode(&bytes)?
                     .first_answer()
                     .map_or_else(|| "none".to_owned(), str::to_owned),
-                other => other.lines(request.id, None).concat(),
+                other => other.lines(&request).concat(),
             });
         }
         Ok(first
@@ -193,7 +193,8 @@ impl World<'_> {
             }
         }
         let expected = self.expected(step)?;
-        Ok(replies(&mut connection, &requests, &expected))
+        let mut unasked = Request::new(to);
+        Ok(replies(&mut connection, &requests, &mut unasked, &expected))
     }
 
     fn metrics(&mut self, rest: &str) -> Result<Vec<String>, String> {
@@ -329,7 +330,12 @@ fn http_lines(url: &str) -> Result<Vec<String>, String> {
 }
 
 /// The replies of a connection, each with its id before it, and whether the server closed it.
-fn replies(connection: &mut Connection, requests: &[Request], expected: &[String]) -> Vec<String> {
+fn replies(
+    connection: &mut Connection,
+    requests: &[Request],
+    unasked: &mut Request,
+    expected: &[String],
+) -> Vec<String> {
     let wanted = expected
         .iter()
         .filter(|line| line.starts_with("reply "))
@@ -349,16 +355,16 @@ fn replies(connection: &mut Connection, requests: &[Request], expected: &[String
                         .fold(0, |value, byte| value << 8 | u16::from(*byte))
                 });
                 let request = requests.iter().find(|request| request.id == id);
-                let question = request.and_then(|request| request.question.clone());
+                unasked.id = id;
                 lines.push(format!("reply {id}"));
-                lines.extend(Received::Message(bytes).lines(id, question.as_ref()));
+                lines.extend(Received::Message(bytes).lines(request.unwrap_or(unasked)));
             }
             Received::Nothing => {
                 lines.push("open".to_owned());
                 return lines;
             }
             other => {
-                lines.extend(other.lines(0, None));
+                lines.extend(other.lines(unasked));
                 return lines;
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Transport;
+use crate::case::repeated;
 use crate::compare::duration;
 use crate::wire::message::{Message, Question};
 use crate::wire::rdata::Part;
@@ -201,19 +202,11 @@ impl Reply {
     }
 }
 
-/// `RECORD`, or `N* RECORD` for N of them in which `#` is 1, 2, ... N.
 fn records(text: &str) -> Result<Vec<Record>, String> {
-    match text.split_once("* ") {
-        Some((count, record)) if count.bytes().all(|byte| byte.is_ascii_digit()) => {
-            let count: usize = count
-                .parse()
-                .map_err(|error| format!("`{count}`: {error}"))?;
-            (1..=count)
-                .map(|number| Record::parse(&record.replace('#', &number.to_string())))
-                .collect()
-        }
-        _ => Ok(vec![Record::parse(text)?]),
-    }
+    repeated(text)
+        .iter()
+        .map(|record| Record::parse(record))
+        .collect()
 }
 
 fn flags(text: &str) -> Result<u16, String> {

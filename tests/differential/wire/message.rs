@@ -124,8 +124,13 @@ impl Message {
     }
 
     /// A reply as the lines of an expectation. `asked` is the question that was sent: a reply
-    /// that repeats it to the letter does not show it.
-    pub(crate) fn reply_lines(&self, id: u16, asked: Option<&Question>) -> Vec<String> {
+    /// that repeats it to the letter does not show it. If `brief`, a section's records are counted.
+    pub(crate) fn reply_lines(
+        &self,
+        id: u16,
+        asked: Option<&Question>,
+        brief: bool,
+    ) -> Vec<String> {
         let mut head = rcode_text(self.rcode()) + &self.opcode_words() + &self.flag_words();
         if self.id != id {
             head += &format!(" id={}", self.id);
@@ -143,7 +148,13 @@ impl Message {
             }
         }
         for (section, records) in SECTIONS.iter().zip(&self.sections) {
-            lines.extend(records.iter().map(|record| record.line(section)));
+            let (shown, counted): (Vec<_>, Vec<_>) = records
+                .iter()
+                .partition(|record| !brief || record.rtype == 41);
+            if !counted.is_empty() {
+                lines.push(format!("{section} has {} records", counted.len()));
+            }
+            lines.extend(shown.iter().map(|record| record.line(section)));
         }
         if self.trailing > 0 {
             lines.push(format!("{} bytes after the message", self.trailing));
