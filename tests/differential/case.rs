@@ -78,11 +78,11 @@ impl Step {
         self.heading.split(' ').next().unwrap_or_default()
     }
 
-    /// The heading after its first word.
-    pub(crate) fn rest(&self) -> &str {
-        self.heading
-            .split_once(' ')
-            .map_or("", |(_, rest)| rest.trim())
+    /// The heading after its first word, without the words that begin with `~`.
+    pub(crate) fn rest(&self) -> String {
+        let words = self.heading.split(' ').skip(1);
+        let words: Vec<&str> = words.filter(|word| !word.starts_with('~')).collect();
+        words.join(" ")
     }
 }
 

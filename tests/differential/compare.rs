@@ -13,7 +13,8 @@ const TTL_SLACK: u32 = 5;
 pub(crate) struct Normalise {
     /// `~ttl`: TTLs count down, so they may be lower by a little, never higher.
     ttl: bool,
-    /// `~order`: neighbouring records of the shuffled types (A with AAAA, MX) in any order.
+    /// `~order`: neighbouring records of the shuffled types (A with AAAA, MX) in any order; and
+    /// what an upstream saw, in any order.
     order: bool,
     /// `~serial`: the serial of a SOA record.
     serial: bool,
@@ -179,6 +180,10 @@ fn counted_down(expected: &str, got: &str) -> bool {
 
 /// Which records are shuffled among themselves: the types' class, within one section.
 fn shuffle_kind(line: &str) -> Option<(&str, &'static str)> {
+    // What an upstream saw of queries that were sent at a time.
+    if line.starts_with("udp ") || line.starts_with("tcp ") {
+        return Some(("", "query"));
+    }
     let (section, _, _, rest) = record(line)?;
     match rest.split(' ').nth(1)? {
         "A" | "AAAA" => Some((section, "address")),

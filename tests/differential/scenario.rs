@@ -67,7 +67,7 @@ fn once(subject: &Subject, scenario: &Scenario, record: bool) -> Report {
         .iter()
         .filter(|step| step.kind() == "upstream");
     let created = names
-        .map(|step| world.create_upstream(step.rest()))
+        .map(|step| world.create_upstream(&step.rest()))
         .collect::<Result<(), _>>();
     if let Err(problem) = created {
         report
@@ -136,7 +136,7 @@ impl<'a> World<'a> {
     }
 
     fn take(&mut self, step: &Step, report: &mut Report) -> Result<(), String> {
-        let rest = self.placeholders.expand(step.rest())?;
+        let rest = self.placeholders.expand(&step.rest())?;
         let mut words = rest.split_whitespace();
         match step.kind() {
             "corefile" => self.write("Corefile", &step.content),

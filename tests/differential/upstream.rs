@@ -194,6 +194,7 @@ fn after(delay: Duration, run: impl FnOnce() + Send + 'static) {
 }
 
 fn serve_tcp(listener: &TcpListener, shared: &Arc<Shared>, stop: &Arc<AtomicBool>) {
+    let mut connections = Vec::new();
     while !stop.load(Ordering::SeqCst) {
         let Ok((stream, _)) = listener.accept() else {
             std::thread::sleep(TICK / 4);
@@ -201,7 +202,12 @@ fn serve_tcp(listener: &TcpListener, shared: &Arc<Shared>, stop: &Arc<AtomicBool
         };
         let (shared, stop) = (Arc::clone(shared), Arc::clone(stop));
         // The connection ends when the client leaves, a rule says so, or the upstream goes down.
-        std::thread::spawn(move || _ = serve_connection(stream, &shared, &stop));
+        connections.push(std::thread::spawn(move || {
+            _ = serve_connection(stream, &shared, &stop)
+        }));
+    }
+    for connection in connections {
+        _ = connection.join();
     }
 }
 

@@ -49,6 +49,7 @@ const RCODES: &[(&str, u16)] = &[
     ("NOTIMP", 4),
     ("REFUSED", 5),
     ("YXDOMAIN", 6),
+    ("YXRRSET", 7),
     ("NOTAUTH", 9),
     ("BADVERS", 16),
     ("BADCOOKIE", 23),
