@@ -67,8 +67,8 @@ fn once(subject: &Subject, scenario: &Scenario, record: bool) -> Report {
         .iter()
         .filter(|step| step.kind() == "upstream");
     let created = names
-        .map(|step| world.create_upstream(&step.rest()))
-        .collect::<Result<(), _>>();
+        .map(Step::rest)
+        .try_for_each(|name| world.create_upstream(&name));
     if let Err(problem) = created {
         report
             .failures
@@ -242,10 +242,7 @@ impl<'a> World<'a> {
             .ok_or_else(|| format!("no upstream `{name}`"))?;
         match state {
             "up" => upstream.up(),
-            "down" => {
-                upstream.down();
-                Ok(())
-            }
+            "down" => upstream.down(),
             "silent" => {
                 upstream.silent();
                 Ok(())

@@ -98,8 +98,15 @@ impl Upstream {
     }
 
     /// Closes its sockets: datagrams are refused by ICMP, connections by RST.
-    pub(crate) fn down(&mut self) {
+    pub(crate) fn down(&mut self) -> Result<(), String> {
         self.running = None;
+        // A process that another scenario starts at this moment has the sockets until its exec.
+        for _ in 0..100 {
+            if refuses(self.address) {
+                return Ok(());
+            }
+        }
+        Err(format!("{} does not close", self.address))
     }
 
     /// Takes queries and answers none.
@@ -111,6 +118,18 @@ impl Upstream {
     pub(crate) fn seen(&self) -> Vec<String> {
         locked(&self.shared.seen).clone()
     }
+}
+
+/// Whether a datagram to the address is refused.
+fn refuses(address: SocketAddr) -> bool {
+    let probe = || -> std::io::Result<usize> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.connect(address)?;
+        socket.set_read_timeout(Some(TICK))?;
+        socket.send(&[0])?;
+        socket.recv(&mut [0])
+    };
+    probe().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 impl Shared {
