@@ -184,18 +184,18 @@ impl Reply {
             flags,
             [1, answers.len(), authorities.len(), additionals.len()],
         );
+        let asked = name::labels(&question.name)?;
         match &self.question {
             Some((name, rtype)) => writer.question(&name::labels(name)?, *rtype, question.class),
-            None => writer.question(
-                &name::labels(&question.name)?,
-                question.rtype,
-                question.class,
-            ),
+            None => writer.question(&asked, question.rtype, question.class),
         }
-        self.sections
-            .iter()
-            .flatten()
-            .for_each(|record| writer.record(record));
+        for record in self.sections.iter().flatten() {
+            let owner = match record.owner.as_slice() {
+                [label] if label == b"QNAME" => &asked,
+                _ => &record.owner,
+            };
+            writer.record(owner, record);
+        }
         let mut bytes = writer.finish();
         bytes.truncate(self.cut.unwrap_or(bytes.len()));
         Ok(bytes)

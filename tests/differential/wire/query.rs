@@ -99,13 +99,16 @@ impl Query {
         );
         writer.question(&name::labels(&self.name)?, self.rtype, self.class);
         if let Some(opt) = &self.opt {
-            writer.record(&Record {
-                owner: Vec::new(),
-                rtype: 41,
-                class: opt.size,
-                ttl: u32::from(opt.version) << 16 | u32::from(opt.flags),
-                rdata: vec![Part::Bytes(opt.options.clone())],
-            });
+            writer.record(
+                &[],
+                &Record {
+                    owner: Vec::new(),
+                    rtype: 41,
+                    class: opt.size,
+                    ttl: u32::from(opt.version) << 16 | u32::from(opt.flags),
+                    rdata: vec![Part::Bytes(opt.options.clone())],
+                },
+            );
         }
         Ok(writer.finish())
     }

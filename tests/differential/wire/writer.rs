@@ -75,9 +75,9 @@ impl Writer {
         self.u16(class);
     }
 
-    /// Adds a record.
-    pub(crate) fn record(&mut self, record: &Record) {
-        self.name(&record.owner);
+    /// Adds a record under this owner, which need not be its own.
+    pub(crate) fn record(&mut self, owner: &[Vec<u8>], record: &Record) {
+        self.name(owner);
         self.u16(record.rtype);
         self.u16(record.class);
         self.bytes.extend_from_slice(&record.ttl.to_be_bytes());
