@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 
 use super::{DEADLINE, LogReader, PAUSE, Report, SETTLED, World};
-use crate::case::Step;
+use crate::case::{Step, repeated};
 use crate::client::{Connection, Received, Request};
 use crate::compare::{self, Normalise, duration};
 use crate::http;
@@ -179,10 +179,13 @@ impl World<'_> {
         let mut connection = Connection::open(to)?;
         self.client(connection.client_port());
         let mut requests: Vec<Request> = Vec::new();
-        for line in &step.content {
-            let line = self.placeholders.expand(line)?;
-            let line = line.trim_start_matches(['>', ' ']);
-            let (word, text) = line.split_once(' ').unwrap_or((line, ""));
+        let script = step
+            .content
+            .iter()
+            .map(|line| line.trim_start_matches(['>', ' ']));
+        for line in script.flat_map(repeated) {
+            let line = self.placeholders.expand(&line)?;
+            let (word, text) = line.split_once(' ').unwrap_or((&line, ""));
             match word {
                 "query" => {
                     let request = Request::query(text, to)?;
@@ -352,11 +355,11 @@ fn replies(
         .iter()
         .filter(|line| line.starts_with("reply "))
         .count();
+    let closing = expected.iter().any(|line| line == "closed");
     let mut lines = Vec::new();
     for number in 0.. {
         // While more is expected it is waited for; after that, a moment for what is not.
-        let patience = match number < wanted || expected.last().is_some_and(|line| line == "closed")
-        {
+        let patience = match number < wanted || closing {
             true => Duration::from_secs(12),
             false => Duration::from_millis(400),
         };
