@@ -2,4 +2,12 @@
 //! what readers see. Nothing here knows a DNS request; the plugin of the same name does.
 
 pub mod event;
+pub mod manifests;
+pub mod name;
 pub mod object;
+pub mod selector;
+pub mod store;
+pub mod zone;
+
+#[cfg(test)]
+mod testkit;

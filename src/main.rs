@@ -1,3 +1,7 @@
 //! The `callsign` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    callsign::cli::main(std::env::args_os())
+}

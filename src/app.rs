@@ -1,0 +1,396 @@
+//! The process: build, start, run, drain. The only place that starts anything.
+//!
+//! A configuration is built whole and bound whole before anything of the one before it is touched,
+//! so a bad Corefile, a taken port or a missing file leaves the old one serving. Sockets that both
+//! have are kept; so is what plugins asked to keep.
+
+pub mod listen;
+pub mod plan;
+mod reload;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::corefile::{Corefile, Environment as _, Errors, Input, System};
+use crate::http;
+use crate::metrics::Registry;
+use crate::plugin::prometheus::Dropped;
+use crate::plugin::setup::{Settings, Shared};
+use crate::server::Server;
+use crate::server::stream::Limits;
+
+use listen::{Bound, Listeners, Wanted};
+use plan::{Inputs, ListenKey, Plan, Site};
+
+/// Where the Corefile is.
+#[derive(Clone, Debug)]
+pub enum Conf {
+    /// A file, read again at each reload.
+    File(PathBuf),
+    /// Text that was given (standard input, the embedded default), with its name for messages.
+    Text(&'static str, String),
+}
+
+/// What the command line sets.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The Corefile.
+    pub conf: Conf,
+    /// The port of keys that name none.
+    pub dns_port: u16,
+    /// UDP threads for each address.
+    pub threads: usize,
+    /// How long to go on answering after the lameduck time, at most.
+    pub drain: Duration,
+    /// Settings that plugins read.
+    pub settings: Arc<Settings>,
+}
+
+/// Why the server does not start, or keeps its old configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The Corefile cannot be used.
+    #[error("{0}")]
+    Corefile(Errors),
+    /// An address cannot be listened on.
+    #[error("{0}")]
+    Bind(#[from] listen::BindError),
+    /// An HTTP endpoint cannot be listened on.
+    #[error("{0}")]
+    Http(#[from] http::BindError),
+    /// What a plugin must do before it serves failed.
+    #[error("plugin/{0}: {1}")]
+    Plugin(&'static str, String),
+    /// The system gives no thread or socket.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl From<Errors> for StartError {
+    fn from(errors: Errors) -> Self {
+        Self::Corefile(errors)
+    }
+}
+
+/// A running server.
+pub struct App {
+    options: Options,
+    metrics: Arc<Registry>,
+    listeners: Listeners,
+    http: http::Endpoints,
+    running: Running,
+}
+
+/// The configuration that serves now.
+struct Running {
+    shared: Shared,
+    hash: String,
+    /// Each zone and where it is served, for the banner.
+    sites: Vec<String>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A configuration that is bound and not yet started.
+struct Prepared {
+    plan: Plan,
+    groups: BTreeMap<ListenKey, Vec<Site>>,
+    bound: Vec<Bound>,
+    http: http::Bound,
+}
+
+impl App {
+    /// Builds, binds and starts what the Corefile asks for.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(options: Options, metrics: Arc<Registry>) -> Result<Self, StartError> {
+        let (listeners, endpoints) = (Listeners::default(), http::Endpoints::default());
+        let prepared = prepare(&options, &metrics, HashMap::new(), &listeners, &endpoints).await?;
+        let mut app = Self {
+            options,
+            metrics,
+            listeners,
+            http: endpoints,
+            running: Running::of(Shared::default(), String::new(), Vec::new()),
+        };
+        app.swap(prepared).await?;
+        Ok(app)
+    }
+
+    /// Reads the Corefile again and serves what it says now.
+    ///
+    /// # Errors
+    /// [`StartError`]; the old configuration serves on, whole.
+    pub async fn reload(&mut self) -> Result<(), StartError> {
+        let kept = self.running.shared.kept.clone();
+        let prepared = prepare(
+            &self.options,
+            &self.metrics,
+            kept,
+            &self.listeners,
+            &self.http,
+        )
+        .await?;
+        self.swap(prepared).await
+    }
+
+    /// The hash of the running Corefile's content.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.running.hash
+    }
+
+    /// Each zone and where it is served, as the start-up banner tells it.
+    #[must_use]
+    pub fn sites(&self) -> &[String] {
+        &self.running.sites
+    }
+
+    /// The addresses that DNS is served on; unspecified ones as such, ports as bound.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.addresses()
+    }
+
+    /// The addresses of the HTTP endpoints, ports as bound, by what was asked for.
+    #[must_use]
+    pub fn http_addresses(&self) -> Vec<(String, SocketAddr)> {
+        self.http.addresses()
+    }
+
+    /// Stops without losing a query: not ready first; the cluster is watched and all is answered
+    /// through the lameduck time; then until the sockets are quiet.
+    pub async fn stop(mut self) {
+        self.running.shared.readiness.drain();
+        let lameduck = self.running.shared.lameduck;
+        if !lameduck.is_zero() {
+            info!(target: "plugin/health", "Going into lameduck mode for {}", reload::Seconds(lameduck));
+            tokio::time::sleep(lameduck).await;
+        }
+        self.listeners.drain(self.options.drain).await;
+        self.running.stop.cancel();
+        self.running.tasks.close();
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.running.tasks.wait()).await;
+        self.http.stop().await;
+    }
+
+    async fn swap(&mut self, prepared: Prepared) -> Result<(), StartError> {
+        let Prepared {
+            mut plan,
+            groups,
+            bound,
+            http,
+        } = prepared;
+        let (served, sites) = self.serve(groups, bound)?;
+        let _ = plan.shared.listening.set(self.listeners.addresses());
+        self.http.swap(http);
+        let tasks = std::mem::take(&mut plan.shared.tasks);
+        let hash = std::mem::take(&mut plan.hash);
+        let running = Running::of(plan.shared, hash, sites);
+        running.start_tasks(tasks);
+        drop(std::mem::replace(&mut self.running, running));
+        self.listeners.retain(&served, self.options.drain);
+        Ok(())
+    }
+
+    /// Gives each address its server blocks; those addresses, and the zones for the banner.
+    fn serve(
+        &mut self,
+        groups: BTreeMap<ListenKey, Vec<Site>>,
+        bound: Vec<Bound>,
+    ) -> Result<(Vec<ListenKey>, Vec<String>), StartError> {
+        let siblings = groups.len();
+        let mut bound: HashMap<_, _> = bound
+            .into_iter()
+            .map(|bound| (bound.wanted().clone(), bound))
+            .collect();
+        let (mut served, mut sites) = (Vec::new(), Vec::new());
+        for (index, (key, group)) in groups.into_iter().enumerate() {
+            let told = bound.get(&key).map(Bound::key);
+            let told = told.or_else(|| self.listeners.bound_key(&key));
+            let told = told.unwrap_or_else(|| key.clone());
+            sites.extend(group.iter().map(|site| banner(site, &told)));
+            let any_class = group.iter().any(|site| site.listen.any_class);
+            let tls = group.iter().find_map(|site| site.listen.tls.clone());
+            // As in CoreDNS, the last block of a listener decides.
+            let limits = group
+                .last()
+                .map_or(Limits::DEFAULT, |site| site.listen.limits);
+            let blocks = group.into_iter().map(|site| site.block);
+            let place = (index, siblings);
+            let label: Arc<str> = told.to_string().into();
+            let observer = Arc::new(Dropped::new(&self.metrics, label.clone()));
+            let server = Server::new(label, place, blocks, any_class, observer);
+            match bound.remove(&key) {
+                Some(bound) => self.listeners.start(bound, server, limits)?,
+                None => self.listeners.swap(&key, server, tls),
+            }
+            served.push(key);
+        }
+        Ok((served, sites))
+    }
+}
+
+impl Running {
+    fn of(shared: Shared, hash: String, sites: Vec<String>) -> Self {
+        Self {
+            shared,
+            hash,
+            sites,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    fn start_tasks(&self, tasks: Vec<(String, crate::plugin::setup::Task)>) {
+        for (name, task) in tasks {
+            let stop = self.stop.clone();
+            self.tasks.spawn(async move {
+                task(stop.clone()).await;
+                tracing::debug!("task {name} ended");
+            });
+        }
+    }
+}
+
+/// Starts what feeds a kept value, unless that runs already.
+fn start_kept(kept: &crate::plugin::setup::Kept) {
+    if let Some((task, stop)) = kept.start() {
+        tokio::spawn(task(stop));
+    }
+}
+
+fn banner(site: &Site, key: &ListenKey) -> String {
+    let scheme = if key.transport == "dns" {
+        String::new()
+    } else {
+        format!("{}://", key.transport)
+    };
+    match key.ip {
+        None => format!("{scheme}{}:{}", site.block.zone, key.port),
+        Some(ip) => format!("{scheme}{}:{} on {ip}", site.block.zone, key.port),
+    }
+}
+
+/// Builds and binds; starts nothing but what must come first.
+async fn prepare(
+    options: &Options,
+    metrics: &Arc<Registry>,
+    previous: HashMap<String, Arc<crate::plugin::setup::Kept>>,
+    listeners: &Listeners,
+    endpoints: &http::Endpoints,
+) -> Result<Prepared, StartError> {
+    let corefile = load(&options.conf)?;
+    let inputs = Inputs {
+        dns_port: options.dns_port,
+        metrics: metrics.clone(),
+        settings: options.settings.clone(),
+        previous,
+        environment: &System,
+    };
+    let mut plan = plan::plan(&corefile, inputs)?;
+    // Set once for each configuration, and this is the one place.
+    let _ = plan.shared.runtime.set(tokio::runtime::Handle::current());
+    for warning in &plan.warnings {
+        warn!("{}", warning.headline());
+    }
+    let groups = group(std::mem::take(&mut plan.sites))?;
+    let mut bound = Vec::new();
+    for (key, sites) in &groups {
+        if !listeners.has(key) {
+            let tls = sites.iter().find_map(|site| site.listen.tls.clone());
+            let threads = sites
+                .iter()
+                .find_map(|site| site.listen.sockets)
+                .unwrap_or(options.threads);
+            bound.push(Bound::bind(Wanted {
+                key: key.clone(),
+                tls,
+                threads,
+            })?);
+        }
+    }
+    let http = endpoints
+        .bind(std::mem::take(&mut plan.shared.http))
+        .await?;
+    // What is kept is filled before it is asked: a plugin that must wait for it says how long.
+    plan.shared.kept.values().for_each(|kept| start_kept(kept));
+    for (plugin, before) in std::mem::take(&mut plan.shared.before_serving) {
+        before
+            .await
+            .map_err(|error| StartError::Plugin(plugin, error))?;
+    }
+    Ok(Prepared {
+        plan,
+        groups,
+        bound,
+        http,
+    })
+}
+
+/// Reads the Corefile.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn load(conf: &Conf) -> Result<Corefile, Errors> {
+    let known = crate::plugin::names();
+    let input = match conf {
+        Conf::File(path) => Input::file(path),
+        Conf::Text(name, text) => {
+            Input::text(*name, text.as_str()).in_directory(System.directory())
+        }
+    };
+    Corefile::load(input, &System, &known)
+}
+
+/// Everything but start: whether a Corefile's text can be used.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn check(text: &str, settings: &Arc<Settings>) -> Result<(), Errors> {
+    let conf = Conf::Text("Corefile", text.to_owned());
+    let inputs = Inputs {
+        dns_port: 53,
+        metrics: Arc::default(),
+        settings: settings.clone(),
+        previous: HashMap::new(),
+        environment: &System,
+    };
+    plan::plan(&load(&conf)?, inputs).map(|_| ())
+}
+
+/// The sites of each address, interface names resolved.
+fn group(sites: Vec<Site>) -> Result<BTreeMap<ListenKey, Vec<Site>>, StartError> {
+    let mut groups: BTreeMap<ListenKey, Vec<Site>> = BTreeMap::new();
+    for site in sites {
+        let addresses = site
+            .listen
+            .addresses()
+            .map_err(|error| StartError::Plugin("bind", error))?;
+        for ip in addresses {
+            let key = ListenKey {
+                transport: site.transport.scheme(),
+                ip,
+                port: site.port,
+            };
+            groups.entry(key).or_default().push(site.clone());
+        }
+    }
+    Ok(groups)
+}
+
+pub use reload::{End, run};

@@ -1,0 +1,289 @@
+//! From a Corefile to what is to be started: pure, so that it can be checked anywhere.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::chain::Chain;
+use crate::corefile::{Corefile, Diagnostic, Environment, Errors, ServerBlock, Transport};
+use crate::metrics::Registry;
+use crate::name::Name;
+use crate::plugin::setup::{BlockSetup, Kept, Listen, Settings, Setup, Shared};
+use crate::plugin::{self, REGISTRY};
+use crate::server::Block;
+
+/// All that a Corefile asks for, with nothing of it started.
+pub struct Plan {
+    /// The zones of all server blocks, in file order.
+    pub sites: Vec<Site>,
+    /// What the plugins asked for.
+    pub shared: Shared,
+    /// Legal, but likely wrong.
+    pub warnings: Vec<Diagnostic>,
+    /// The hash of the Corefile's content, without positions.
+    pub hash: String,
+}
+
+/// One zone of one server block, and where it is to be served.
+#[derive(Clone)]
+pub struct Site {
+    /// How it is spoken to.
+    pub transport: Transport,
+    /// The port.
+    pub port: u16,
+    /// What the block asks of its listeners; shared by all zones of the block.
+    pub listen: Arc<Listen>,
+    /// The zone and its chain.
+    pub block: Arc<Block>,
+    /// Where its key stands.
+    pub place: crate::corefile::Place,
+}
+
+/// Where a site is to be listened for: a bound address, or all.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenKey {
+    /// How it is spoken to.
+    pub transport: &'static str,
+    /// `None` is all addresses.
+    pub ip: Option<IpAddr>,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for ListenKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.ip {
+            None => write!(f, "{}://:{}", self.transport, self.port),
+            Some(ip) => write!(f, "{}://{}", self.transport, SocketAddr::new(ip, self.port)),
+        }
+    }
+}
+
+/// What a plan is made from beside the Corefile.
+pub struct Inputs<'i> {
+    /// The port of keys that name none.
+    pub dns_port: u16,
+    /// The process's metrics.
+    pub metrics: Arc<Registry>,
+    /// Settings that stand outside the Corefile.
+    pub settings: Arc<Settings>,
+    /// What the configuration before kept.
+    pub previous: HashMap<String, Arc<Kept>>,
+    /// Files and variables.
+    pub environment: &'i dyn Environment,
+}
+
+/// Sets up every plugin of every block.
+///
+/// # Errors
+/// All that is wrong, not only the first.
+pub fn plan(corefile: &Corefile, inputs: Inputs<'_>) -> Result<Plan, Errors> {
+    let mut shared = Shared::new(inputs.metrics, inputs.settings, inputs.previous);
+    let (mut sites, mut errors) = (Vec::new(), Vec::new());
+    let mut warnings = corefile.warnings().to_vec();
+    for (number, source) in corefile.blocks().iter().enumerate() {
+        shared.block = number;
+        let context = Context {
+            source,
+            dns_port: inputs.dns_port,
+            environment: inputs.environment,
+        };
+        match context.block(&mut shared, &mut warnings) {
+            Ok(block) => sites.extend(block),
+            Err(found) => errors.extend(found),
+        }
+    }
+    if errors.is_empty() {
+        errors.extend(overlaps(&sites));
+    }
+    if !errors.is_empty() {
+        return Err(Errors::new(errors, warnings));
+    }
+    Ok(Plan {
+        sites,
+        shared,
+        warnings,
+        hash: corefile.hash(),
+    })
+}
+
+struct Context<'c> {
+    source: &'c ServerBlock,
+    dns_port: u16,
+    environment: &'c dyn Environment,
+}
+
+impl Context<'_> {
+    fn block(
+        &self,
+        shared: &mut Shared,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Result<Vec<Site>, Vec<Diagnostic>> {
+        let (zones, mut errors) = self.zones();
+        let mut block = BlockSetup {
+            zones: zones.iter().map(|(name, ..)| name.clone()).collect(),
+            view: self.view().into(),
+            root: self.root(),
+            port: zones.first().map_or(self.dns_port, |(_, _, port, _)| *port),
+            plugins: Vec::new(),
+            filters: Vec::new(),
+            listen: Listen::default(),
+            ready: false,
+        };
+        for entry in REGISTRY {
+            let Some(directive) = self.source.directive(entry.name) else {
+                continue;
+            };
+            let mut setup = Setup {
+                directive,
+                source: self.source,
+                environment: self.environment,
+                block: &mut block,
+                shared,
+                warnings,
+            };
+            if let Err(error) = (entry.setup)(&mut setup) {
+                errors.push(error.prefixed(format_args!("plugin/{}", entry.name)));
+            }
+        }
+        for directive in self.source.directives() {
+            if let Some(error) = plugin::missing(directive) {
+                errors.push(error);
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let chain = Chain::new(block.plugins);
+        let listen = Arc::new(block.listen);
+        let site = |(zone, transport, port, place)| Site {
+            transport,
+            port,
+            listen: listen.clone(),
+            block: Arc::new(Block {
+                zone,
+                view: block.view.clone(),
+                filters: block.filters.clone(),
+                chain: chain.clone(),
+            }),
+            place,
+        };
+        Ok(zones.into_iter().map(site).collect())
+    }
+
+    #[allow(clippy::type_complexity)] // The parts of a site before there is one.
+    fn zones(
+        &self,
+    ) -> (
+        Vec<(Name, Transport, u16, crate::corefile::Place)>,
+        Vec<Diagnostic>,
+    ) {
+        let (mut zones, mut errors) = (Vec::new(), Vec::new());
+        for zone in self.source.zones() {
+            match Name::from_text(zone.name) {
+                Ok(name) => zones.push((
+                    name,
+                    zone.transport(),
+                    zone.key.port_or(self.dns_port),
+                    zone.key.place.clone(),
+                )),
+                Err(error) => errors.push(
+                    Diagnostic::error(format!("cannot serve {}: {error}", zone.name))
+                        .at(&zone.key.place),
+                ),
+            }
+        }
+        (zones, errors)
+    }
+
+    fn view(&self) -> &str {
+        let view = self.source.directive("view");
+        view.and_then(|view| view.tokens().get(1))
+            .map_or("", |token| token.text())
+    }
+
+    /// The folder that relative paths of this block's directives start at.
+    fn root(&self) -> PathBuf {
+        self.environment.directory()
+    }
+}
+
+/// The sites that share a zone, a port and an address with another, and so could not both be
+/// reached.
+fn overlaps(sites: &[Site]) -> Vec<Diagnostic> {
+    let mut bound: HashMap<(&str, &Name, u16, &str), &Site> = HashMap::new();
+    let mut any: HashMap<(&str, &Name, u16), (&Site, &str)> = HashMap::new();
+    let mut errors = Vec::new();
+    for site in sites {
+        let zone = (site.transport.scheme(), &site.block.zone, site.port);
+        for address in site.listen.hosts() {
+            let key = (zone.0, zone.1, zone.2, address);
+            let told = Told { site, address };
+            if let Some(first) = bound.get(&key) {
+                if site.block.filters.is_empty() {
+                    let error = format!("cannot serve {told} - it is already defined");
+                    errors.push(
+                        Diagnostic::error(error)
+                            .at(&site.place)
+                            .note(&first.place, "first defined here")
+                            .help("join the two blocks, or tell them apart by a view or by bind"),
+                    );
+                }
+                continue;
+            }
+            // A site without bind takes what a bound one should get.
+            let clash = any
+                .get(&zone)
+                .filter(|_| address.is_empty())
+                .map(|(site, bound)| (*site, *bound));
+            let clash = clash.or_else(|| {
+                bound
+                    .get(&(zone.0, zone.1, zone.2, ""))
+                    .map(|site| (*site, ""))
+            });
+            if let Some((other, bound_to)) = clash {
+                let other_told = Told {
+                    site: other,
+                    address: bound_to,
+                };
+                let error = format!(
+                    "cannot serve {told} - zone overlap listener capacity with {other_told}"
+                );
+                errors.push(
+                    Diagnostic::error(error)
+                        .at(&site.place)
+                        .note(&other.place, "the other one is here")
+                        .help("give both blocks a bind, each its own address"),
+                );
+            } else if site.block.filters.is_empty() {
+                bound.insert(key, site);
+                any.insert(zone, (site, address));
+            }
+        }
+    }
+    errors
+}
+
+/// A site as CoreDNS's messages tell it.
+struct Told<'s> {
+    site: &'s Site,
+    address: &'s str,
+}
+
+impl std::fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Site {
+            transport,
+            port,
+            block,
+            ..
+        } = self.site;
+        write!(f, "{transport}://{}:{port}", block.zone)?;
+        if self.address.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " on {}", self.address)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The life of a running server: signals, and the Corefile's changes.
+
+use std::fmt;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use super::{App, StartError, load};
+use crate::metrics::Desc;
+
+const FAILED: Desc = Desc {
+    name: "coredns_reload_failed_total",
+    help: "Counter of the number of failed reload attempts.",
+};
+const VERSION: Desc = Desc {
+    name: "coredns_reload_version_info",
+    help: "A metric with a constant '1' value labeled by hash, and value which type of hash generated.",
+};
+
+/// How the process is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Asked to; all is well.
+    Stopped,
+    /// Asked twice, or to end at once.
+    AtOnce(u8),
+}
+
+struct Signals {
+    term: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    reload: Signal,
+    /// Held so that the default, which ends the process, is off.
+    _ignored: [Signal; 2],
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            reload: signal(SignalKind::user_defined1())?,
+            _ignored: [signal(SignalKind::hangup())?, signal(SignalKind::pipe())?],
+        })
+    }
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// The system gives no signals.
+pub async fn run(mut app: App) -> std::io::Result<End> {
+    let mut signals = Signals::new()?;
+    let mut watch = Watch::new(&app);
+    loop {
+        tokio::select! {
+            _ = signals.term.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.quit.recv() => return Ok(End::AtOnce(131)),
+            _ = signals.reload.recv() => {
+                info!("Reloading");
+                watch.reload(&mut app).await;
+            }
+            () = watch.due() => watch.look(&mut app).await,
+        }
+    }
+    info!("SIGTERM: Shutting down servers then terminating");
+    tokio::select! {
+        () = app.stop() => Ok(End::Stopped),
+        _ = signals.interrupt.recv() => Ok(End::AtOnce(2)),
+        _ = signals.quit.recv() => Ok(End::AtOnce(131)),
+    }
+}
+
+/// Looks at the Corefile now and then, where the `reload` plugin asks for it.
+struct Watch {
+    next: Option<Instant>,
+    /// The last content that could not be used: not tried again until it changes.
+    bad: Option<String>,
+}
+
+impl Watch {
+    fn new(app: &App) -> Self {
+        let mut watch = Self {
+            next: None,
+            bad: None,
+        };
+        watch.plan_next(app);
+        watch.tell(app);
+        watch
+    }
+
+    fn plan_next(&mut self, app: &App) {
+        self.next = app.running.shared.reload.map(|(interval, jitter)| {
+            let apart = rand::rng().random_range(Duration::ZERO..=jitter);
+            Instant::now() + interval - jitter / 2 + apart
+        });
+    }
+
+    async fn due(&self) {
+        match self.next {
+            Some(next) => tokio::time::sleep_until(next).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Reads the Corefile, and reloads where it says something else than before.
+    async fn look(&mut self, app: &mut App) {
+        self.plan_next(app);
+        let now = match load(&app.options.conf) {
+            Ok(corefile) => corefile.hash(),
+            Err(errors) => errors.to_string(),
+        };
+        if now != app.hash() && self.bad.as_ref() != Some(&now) {
+            info!("Reloading");
+            self.bad = Some(now);
+            self.reload(app).await;
+        }
+    }
+
+    async fn reload(&mut self, app: &mut App) {
+        match app.reload().await {
+            Ok(()) => {
+                self.bad = None;
+                self.tell(app);
+                info!("Reloading complete");
+            }
+            Err(failed) => {
+                app.metrics.counter(FAILED, &[]).inc();
+                tell_failure(&failed);
+                app.running.shared.readiness.warn(&failed.to_string());
+            }
+        }
+        self.plan_next(app);
+    }
+
+    /// Tells which configuration runs, where the `reload` plugin is on.
+    fn tell(&self, app: &App) {
+        app.metrics.counter(FAILED, &[]).add(0);
+        app.metrics.clear(VERSION);
+        if app.running.shared.reload.is_some() {
+            let hash = app.hash();
+            app.metrics
+                .gauge(VERSION, &[("hash", "sha512"), ("value", hash)])
+                .set(1.0);
+            info!(target: "plugin/reload", "Running configuration SHA512 = {hash}");
+        }
+    }
+}
+
+/// The old configuration serves on; a person must learn why the new one does not.
+fn tell_failure(failed: &StartError) {
+    for line in failed.to_string().lines() {
+        error!("{line}");
+    }
+    error!("the Corefile is not used; the configuration before it serves on");
+}
+
+/// A duration as Go prints it, whole seconds and milliseconds.
+pub(super) struct Seconds(pub(super) Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.0.as_secs_f64())
+    }
+}

@@ -1,0 +1,311 @@
+//! The chain of plugins: a plugin is a function from a query to a reply.
+//!
+//! It answers, or asks `next` and may change what comes back. Nobody here writes to a client; the
+//! server renders what comes out at the top. What needs no waiting is [`Reply::Now`] all the way
+//! up, with no future and no allocation; what waits (an upstream) is [`Reply::Later`].
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hickory_proto::op::ResponseCode;
+
+use crate::answer::{Answer, ExtendedError};
+use crate::query::Query;
+
+mod transfer;
+
+pub use transfer::Transferred;
+
+/// A future that owns all it needs.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
+
+/// What came of a query.
+pub enum Outcome {
+    /// An answer to render.
+    Answer(Answer),
+    /// No answer: the server renders the error's response code, and the `errors` plugin logs it.
+    Failed(Box<Failure>),
+    /// Silence, on purpose.
+    Drop,
+    /// A zone, in many messages; over streams only (RFC 5936).
+    Transfer(Transfer),
+}
+
+/// The messages of a zone transfer, each within 64 KiB, in order.
+pub struct Transfer(pub Box<dyn Iterator<Item = Answer> + Send>);
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What the client is told.
+    pub rcode: ResponseCode,
+    /// The plugin that failed; empty for the server itself.
+    pub plugin: &'static str,
+    /// The cause, for the log; `None` where the refusal is the whole story and nothing is logged.
+    pub error: Option<String>,
+    /// The cause, for a client that speaks EDNS (RFC 8914).
+    pub extended: Option<ExtendedError>,
+}
+
+impl Failure {
+    /// A failure with its cause.
+    #[must_use]
+    pub fn new(plugin: &'static str, rcode: ResponseCode, error: impl Into<String>) -> Self {
+        Self {
+            rcode,
+            plugin,
+            error: Some(error.into()),
+            extended: None,
+        }
+    }
+
+    /// A response code with nothing to log.
+    #[must_use]
+    pub fn refusal(plugin: &'static str, rcode: ResponseCode) -> Self {
+        Self {
+            rcode,
+            plugin,
+            error: None,
+            extended: None,
+        }
+    }
+
+    /// The same, with what a client that speaks EDNS is told.
+    #[must_use]
+    pub fn with_extended(mut self, code: u16, text: impl Into<String>) -> Self {
+        self.extended = Some(ExtendedError {
+            code,
+            text: text.into(),
+        });
+        self
+    }
+}
+
+impl Outcome {
+    /// The response code that the client will see; `None` where it sees nothing.
+    #[must_use]
+    pub fn rcode(&self) -> Option<ResponseCode> {
+        match self {
+            Self::Answer(answer) => Some(answer.rcode),
+            Self::Failed(failure) => Some(failure.rcode),
+            Self::Transfer(_) => Some(ResponseCode::NoError),
+            Self::Drop => None,
+        }
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
+}
+
+/// What a plugin gives back: an outcome, now or later.
+pub enum Reply {
+    /// Known at once.
+    Now(Outcome),
+    /// Known when the future ends. It owns what it needs, and runs in the bounded pool of the
+    /// transport that asked.
+    Later(BoxFuture<Outcome>),
+}
+
+impl From<Answer> for Reply {
+    #[inline]
+    fn from(answer: Answer) -> Self {
+        Self::Now(Outcome::Answer(answer))
+    }
+}
+
+impl From<Failure> for Reply {
+    fn from(failure: Failure) -> Self {
+        Self::Now(failure.into())
+    }
+}
+
+impl From<Outcome> for Reply {
+    #[inline]
+    fn from(outcome: Outcome) -> Self {
+        Self::Now(outcome)
+    }
+}
+
+impl Reply {
+    /// A reply that waits for `future`.
+    pub fn later(future: impl Future<Output = Outcome> + Send + 'static) -> Self {
+        Self::Later(Box::pin(future))
+    }
+
+    /// Calls `f` with the outcome, and gives what it gives.
+    ///
+    /// On [`Reply::Now`] it runs on borrows; on [`Reply::Later`] the plugin's state and the query
+    /// are owned once, for the wait.
+    #[inline]
+    pub fn then<S: Send + Sync + 'static>(
+        self,
+        state: &Arc<S>,
+        query: &Query<'_>,
+        f: fn(&Arc<S>, &Query<'_>, Outcome) -> Self,
+    ) -> Self {
+        match self {
+            Self::Now(outcome) => f(state, query, outcome),
+            Self::Later(future) => {
+                let (state, query) = (state.clone(), query.to_owned());
+                Self::later(async move {
+                    let outcome = future.await;
+                    f(&state, &query.view(), outcome).await
+                })
+            }
+        }
+    }
+
+    /// Lets `f` look at the outcome and change it in place; cheaper than [`Reply::then`].
+    #[inline]
+    pub fn edit<S: Send + Sync + 'static>(
+        mut self,
+        state: &Arc<S>,
+        query: &Query<'_>,
+        f: fn(&S, &Query<'_>, &mut Outcome),
+    ) -> Self {
+        match &mut self {
+            Self::Now(outcome) => {
+                f(state, query, outcome);
+                self
+            }
+            Self::Later(_) => self.edit_later(state, query, f),
+        }
+    }
+
+    fn edit_later<S: Send + Sync + 'static>(
+        self,
+        state: &Arc<S>,
+        query: &Query<'_>,
+        f: fn(&S, &Query<'_>, &mut Outcome),
+    ) -> Self {
+        let (state, query) = (state.clone(), query.to_owned());
+        Self::later(async move {
+            let mut outcome = self.await;
+            f(&state, &query.view(), &mut outcome);
+            outcome
+        })
+    }
+}
+
+impl Future for Reply {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        match &mut *self {
+            Self::Now(outcome) => Poll::Ready(std::mem::replace(outcome, Outcome::Drop)),
+            Self::Later(future) => future.as_mut().poll(context),
+        }
+    }
+}
+
+/// A link of the chain.
+pub trait Plugin: Send + Sync {
+    /// The directive's name; also the label `plugin` of metrics.
+    fn name(&self) -> &'static str;
+
+    /// Answers, or asks `next`.
+    ///
+    /// Runs in a thread that receives queries: it must not block, take a lock that others hold for
+    /// long, or read a clock (the query tells the time).
+    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply;
+}
+
+/// The plugins of one server block, in the order in which a query meets them.
+pub struct Chain {
+    plugins: Box<[Arc<dyn Plugin>]>,
+}
+
+impl Chain {
+    /// A chain of these plugins, first to last.
+    #[must_use]
+    pub fn new(plugins: Vec<Arc<dyn Plugin>>) -> Arc<Self> {
+        Arc::new(Self {
+            plugins: plugins.into(),
+        })
+    }
+
+    /// Whether there is no plugin: such a block refuses.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.plugins.is_empty()
+    }
+
+    /// The names of the plugins, in order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.plugins.iter().map(|plugin| plugin.name())
+    }
+
+    /// The whole chain, as the first plugin's caller sees it.
+    #[inline]
+    #[must_use]
+    pub fn start(self: &Arc<Self>) -> Next<'_> {
+        Next { chain: self, at: 0 }
+    }
+}
+
+/// The rest of the chain, as one plugin sees it.
+#[derive(Clone, Copy)]
+pub struct Next<'c> {
+    chain: &'c Arc<Chain>,
+    at: usize,
+}
+
+impl Next<'_> {
+    /// Asks the next plugin. Where there is none the query fails with SERVFAIL, as in CoreDNS.
+    #[inline]
+    pub fn serve(self, query: &Query<'_>) -> Reply {
+        match self.chain.plugins.get(self.at) {
+            Some(plugin) => plugin.serve(
+                query,
+                Next {
+                    chain: self.chain,
+                    at: self.at + 1,
+                },
+            ),
+            None => self.ended(),
+        }
+    }
+
+    /// The chain ended and nobody answered; told by the name of its last plugin.
+    #[cold]
+    fn ended(self) -> Reply {
+        let last = self.at.checked_sub(1);
+        let last = last.and_then(|last| self.chain.plugins.get(last));
+        let name = last.map_or("", |plugin| plugin.name());
+        let error = format!("plugin/{name}: no next plugin found");
+        Failure::new("", ResponseCode::ServFail, error).into()
+    }
+
+    /// The same rest of the same generation, owned: for a prefetch, a refresh of a stale answer, a
+    /// second question.
+    #[must_use]
+    pub fn detach(self) -> Rest {
+        Rest {
+            chain: self.chain.clone(),
+            at: self.at,
+        }
+    }
+}
+
+/// An owned [`Next`].
+#[derive(Clone)]
+pub struct Rest {
+    chain: Arc<Chain>,
+    at: usize,
+}
+
+impl Rest {
+    /// Asks the first plugin of the rest.
+    pub fn serve(&self, query: &Query<'_>) -> Reply {
+        Next {
+            chain: &self.chain,
+            at: self.at,
+        }
+        .serve(query)
+    }
+}

@@ -1,0 +1,148 @@
+//! The command line: CoreDNS's flags as it takes them, and callsign's own.
+
+mod serve;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+pub use crate::version::COREDNS as COREDNS_VERSION;
+
+/// The DNS server of a Kubernetes cluster. Takes CoreDNS's Corefile and flags.
+///
+/// With no flag and no ./Corefile it serves a sample cluster on 127.0.0.1:1053.
+#[derive(Parser, Debug)]
+#[command(
+    name = "callsign",
+    disable_version_flag = true,
+    disable_help_subcommand = true
+)]
+struct Flags {
+    /// Corefile to load; `stdin` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    conf: Option<String>,
+
+    /// Default port, for keys without one.
+    #[arg(
+        long = "dns.port",
+        short = 'p',
+        visible_alias = "p",
+        value_name = "PORT",
+        default_value_t = 53
+    )]
+    dns_port: u16,
+
+    /// File that the process id is written to after the start.
+    #[arg(long, value_name = "FILE")]
+    pidfile: Option<PathBuf>,
+
+    /// List the plugins, in the order in which a query meets them.
+    #[arg(long)]
+    plugins: bool,
+
+    /// Print no banner.
+    #[arg(long)]
+    quiet: bool,
+
+    /// Print the version; its first line is that of the CoreDNS whose place callsign takes.
+    #[arg(long)]
+    version: bool,
+
+    /// The form of log lines: text or json.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+
+    /// Manifests that every `kubernetes` plugin reads its objects from, instead of an API server.
+    #[arg(long, value_name = "DIR", env = "CALLSIGN_MANIFESTS")]
+    manifests: Option<PathBuf>,
+
+    /// UDP threads for each address [default: the processors that the process may use, at most 8].
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+
+    /// Seconds to go on answering after the lameduck time, until nobody asks.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    drain: Duration,
+
+    /// End the process when a forwarding loop is found, as CoreDNS does.
+    #[arg(long)]
+    strict_loop: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let flags = match Flags::try_parse_from(arguments.into_iter().map(double_dash)) {
+        Ok(flags) => flags,
+        Err(error) => {
+            let _ = error.print();
+            // As Go's flag package: 0 where help was asked for, 2 on what it cannot take.
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    if flags.version {
+        print_version();
+        return ExitCode::SUCCESS;
+    }
+    if flags.plugins {
+        crate::plugin::REGISTRY
+            .iter()
+            .for_each(|entry| println!("dns.{}", entry.name));
+        return ExitCode::SUCCESS;
+    }
+    serve::run(flags)
+}
+
+/// Go takes `-conf` for `--conf`. A lone dash and `-p`, `-p53`, `-p=53` stay as they are.
+fn double_dash(argument: OsString) -> OsString {
+    let Some(name) = argument.to_str().and_then(|text| text.strip_prefix('-')) else {
+        return argument;
+    };
+    let is_port = name.strip_prefix('p').is_some_and(|rest| {
+        rest.trim_start_matches('=')
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+    });
+    let is_short = name.len() < 2 || name.starts_with('-') || is_port;
+    if is_short {
+        argument
+    } else {
+        format!("--{name}").into()
+    }
+}
+
+fn print_version() {
+    println!("CoreDNS-{COREDNS_VERSION}");
+    println!("{}", platform());
+    println!("callsign-{}", env!("CARGO_PKG_VERSION"));
+}
+
+/// The second line of CoreDNS's version: platform, compiler, commit.
+fn platform() -> String {
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    format!(
+        "{}/{arch}, rust, {}",
+        std::env::consts::OS,
+        option_env!("CALLSIGN_COMMIT").unwrap_or("unknown")
+    )
+}

@@ -1,0 +1,155 @@
+//! Serving, which is what the program does without a subcommand.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{COREDNS_VERSION, Flags, LogFormat, platform};
+use crate::app::{self, App, Conf, End, Options};
+use crate::kubernetes::manifests::Source;
+use crate::metrics::Registry;
+use crate::plugin::setup::Settings;
+use crate::telemetry::{self, Format};
+
+/// The Corefile that is served where there is none.
+const EMBEDDED: &str = include_str!("../../config/Corefile");
+/// The folder of the sample cluster in this project's tree: read and watched where it is there.
+const SAMPLE: &str = "config/cluster";
+/// More UDP threads than this gain nothing for one address, and cost memory.
+const MOST_THREADS: usize = 8;
+/// How long the end waits for the log's reader.
+const LAST_LINES: Duration = Duration::from_millis(500);
+/// Threads of the runtime: forwards, streams, HTTP and the watch of the cluster.
+const MOST_WORKERS: usize = 4;
+
+/// Starts, serves, and ends as asked.
+pub(super) fn run(flags: Flags) -> ExitCode {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.min(MOST_WORKERS))
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(format_args!("the system gives no threads: {error}")),
+    };
+    let code = runtime.block_on(serve(flags, processors));
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(flags: Flags, processors: usize) -> ExitCode {
+    let metrics = Arc::<Registry>::default();
+    let format = match flags.log_format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    if let Err(error) = telemetry::init(format, &metrics) {
+        return fail(format_args!(
+            "the system gives no thread for the log: {error}"
+        ));
+    }
+    let code = serve_until_end(flags, processors, metrics).await;
+    // What was logged last must not be lost with the process.
+    telemetry::output().close(LAST_LINES);
+    code
+}
+
+async fn serve_until_end(flags: Flags, processors: usize, metrics: Arc<Registry>) -> ExitCode {
+    let (conf, embedded) = match conf(flags.conf.as_deref()) {
+        Ok(found) => found,
+        Err(error) => return fail(error),
+    };
+    let settings = Settings {
+        manifests: flags
+            .manifests
+            .clone()
+            .map(Source::Directory)
+            .or_else(|| embedded.then(sample)),
+        strict_loop: flags.strict_loop,
+        json_log: flags.log_format == LogFormat::Json,
+    };
+    let options = Options {
+        conf,
+        dns_port: flags.dns_port,
+        threads: flags
+            .threads
+            .unwrap_or_else(|| processors.min(MOST_THREADS))
+            .max(1),
+        drain: flags.drain,
+        settings: Arc::new(settings),
+    };
+    let app = match App::start(options, metrics).await {
+        Ok(app) => app,
+        Err(error) => return fail(error),
+    };
+    if let Err(error) = write_pid(flags.pidfile.as_deref()) {
+        return fail(error);
+    }
+    if !flags.quiet {
+        banner(&app, embedded);
+    }
+    match app::run(app).await {
+        Ok(End::Stopped) => ExitCode::SUCCESS,
+        Ok(End::AtOnce(code)) => ExitCode::from(code),
+        Err(error) => fail(error),
+    }
+}
+
+/// The Corefile to serve, and whether it is the embedded one.
+fn conf(flag: Option<&str>) -> Result<(Conf, bool), String> {
+    match flag {
+        Some("stdin") => {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| format!("cannot read a Corefile from standard input: {error}"))?;
+            Ok((Conf::Text("stdin", text), false))
+        }
+        Some(path) => Ok((Conf::File(PathBuf::from(path)), false)),
+        None if Path::new("Corefile").exists() => Ok((Conf::File("Corefile".into()), false)),
+        None => Ok((Conf::Text("Corefile", EMBEDDED.to_owned()), true)),
+    }
+}
+
+fn sample() -> Source {
+    match Path::new(SAMPLE).is_dir() {
+        true => Source::Directory(SAMPLE.into()),
+        false => Source::Embedded,
+    }
+}
+
+fn write_pid(path: Option<&Path>) -> Result<(), String> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    std::fs::write(path, format!("{}\n", std::process::id()))
+        .map_err(|error| format!("cannot write the process id to {}: {error}", path.display()))
+}
+
+/// CoreDNS's start-up lines, and for the sample cluster what to try.
+fn banner(app: &App, embedded: bool) {
+    let mut lines: Vec<String> = app.sites().to_vec();
+    lines.push(format!("CoreDNS-{COREDNS_VERSION}"));
+    lines.push(platform());
+    lines.push(format!("callsign-{}", env!("CARGO_PKG_VERSION")));
+    if embedded {
+        lines.push("This is a sample cluster. Try:".into());
+        for question in [
+            "idp-server.idp-system.svc.cluster.local",
+            "postgres-headless.production.svc.cluster.local",
+            "SRV _http._tcp.idp-server.idp-system.svc.cluster.local",
+        ] {
+            lines.push(format!("  dig @127.0.0.1 -p 1053 +short {question}"));
+        }
+    }
+    let output = telemetry::output();
+    lines.iter().for_each(|line| output.announce(line));
+}
+
+fn fail(error: impl std::fmt::Display) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::FAILURE
+}

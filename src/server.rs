@@ -1,0 +1,279 @@
+//! The server blocks behind one listener, and the way of a request through them: decode, block
+//! match, chain, render.
+//!
+//! Listeners ([`udp`], [`stream`]) bring bytes in and out; this module turns one into the other and
+//! touches no socket.
+
+pub mod decode;
+pub mod render;
+pub mod stream;
+pub mod udp;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{DNSClass, RecordType};
+use tokio::time::Instant;
+
+use crate::chain::{BoxFuture, Chain, Failure, Outcome, Reply, Transfer};
+use crate::name::{MAX_NAME, Name, NameRef};
+use crate::query::{OwnedQuery, Query, Request, Transport, Work};
+
+use decode::Decoded;
+
+/// Decides whether a server block's view takes a query.
+pub trait Filter: Send + Sync {
+    /// Whether the query passes.
+    fn accepts(&self, query: &Query<'_>) -> bool;
+}
+
+/// A zone of a server block: the names it serves, for whom, and the chain that does.
+pub struct Block {
+    /// The apex, in lower case.
+    pub zone: Name,
+    /// The view's name; empty where the block has none.
+    pub view: Arc<str>,
+    /// All must accept.
+    pub filters: Vec<Arc<dyn Filter>>,
+    /// The plugins.
+    pub chain: Arc<Chain>,
+}
+
+/// What the server counts of its own.
+pub trait Observer: Send + Sync {
+    /// A request was refused before any chain.
+    fn dropped(&self, query: &Query<'_>, rcode: ResponseCode);
+    /// A plugin panicked.
+    fn panicked(&self, what: &str);
+}
+
+/// The server blocks that one listener's requests are matched against: one generation of the
+/// configuration.
+pub struct Server {
+    /// The listener as metrics name it: `dns://:53`.
+    pub label: Arc<str>,
+    /// This listener's number among those of its configuration.
+    pub index: usize,
+    /// The number of listeners of its configuration.
+    pub siblings: usize,
+    zones: HashMap<Name, Vec<Arc<Block>>, foldhash::fast::RandomState>,
+    any_class: bool,
+    observer: Arc<dyn Observer>,
+}
+
+/// What came of a packet.
+pub enum Handled {
+    /// The reply's bytes are written.
+    Replied,
+    /// There is no reply.
+    Silent,
+    /// The reply follows; `None` is silence.
+    Later(BoxFuture<Option<Vec<u8>>>),
+    /// A zone transfer follows: many messages, for a stream.
+    Transfer(Transfer, Box<OwnedQuery>),
+}
+
+/// From where a packet came and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The sender, an IPv4-mapped address told as IPv4.
+    pub client: SocketAddr,
+    /// The address it was sent to.
+    pub local: SocketAddr,
+    /// The listener's kind.
+    pub transport: Transport,
+    /// When it was read.
+    pub now: Instant,
+}
+
+impl Server {
+    /// A server of these blocks; of equal zones the first block that accepts a query serves it.
+    ///
+    /// `(index, siblings)` is the listener's number among those of its configuration.
+    /// `any_class` lets classes other than IN reach the chain: a block has a plugin that knows them
+    /// (chaos, forward).
+    #[must_use]
+    pub fn new(
+        label: impl Into<Arc<str>>,
+        (index, siblings): (usize, usize),
+        blocks: impl IntoIterator<Item = Arc<Block>>,
+        any_class: bool,
+        observer: Arc<dyn Observer>,
+    ) -> Arc<Self> {
+        let mut zones: HashMap<_, Vec<Arc<Block>>, _> = HashMap::default();
+        for block in blocks {
+            zones.entry(block.zone.clone()).or_default().push(block);
+        }
+        Arc::new(Self {
+            label: label.into(),
+            index,
+            siblings,
+            zones,
+            any_class,
+            observer,
+        })
+    }
+
+    /// The server blocks, in no order.
+    pub fn blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
+        self.zones.values().flatten()
+    }
+
+    /// Takes one packet; a reply that is known at once is appended to `out`.
+    pub fn handle(self: &Arc<Self>, packet: &[u8], arrival: Arrival, out: &mut Vec<u8>) -> Handled {
+        let decoded = match decode::decode(packet) {
+            Ok(decoded) => decoded,
+            Err(refusal) => {
+                let before = out.len();
+                render::refusal(refusal, out);
+                return if out.len() > before {
+                    Handled::Replied
+                } else {
+                    Handled::Silent
+                };
+            }
+        };
+        let Decoded {
+            id,
+            flags,
+            opcode,
+            name,
+            qtype,
+            qclass,
+            opt,
+        } = decoded;
+        let Arrival {
+            client,
+            local,
+            transport,
+            now,
+        } = arrival;
+        let request = Request {
+            id,
+            flags,
+            opcode,
+            client,
+            local,
+            transport,
+            size: packet.len(),
+            now,
+        };
+        let mut lower = [0; MAX_NAME];
+        let lower = name.lower_into(&mut lower);
+        let work = Work::default();
+        let query = Query {
+            request: &request,
+            name,
+            lower,
+            qtype,
+            qclass,
+            opt,
+            server: self,
+            work: &work,
+        };
+        if qclass != DNSClass::IN && !self.any_class {
+            self.observer.dropped(&query, ResponseCode::Refused);
+            render::failure(&Failure::refusal("", ResponseCode::Refused), &query, out);
+            return Handled::Replied;
+        }
+        if opt.is_some_and(|opt| opt.version != 0) {
+            render::bad_version(&query, out);
+            return Handled::Replied;
+        }
+        // A panic is a defect of one plugin; the query fails and the thread goes on.
+        let reply = catch_unwind(AssertUnwindSafe(|| self.serve(&query)))
+            .unwrap_or_else(|panic| Reply::Now(self.panicked(panic.as_ref(), &query)));
+        match reply {
+            Reply::Now(outcome) => finish(outcome, &query, out),
+            Reply::Later(future) => {
+                let query = query.to_owned();
+                Handled::Later(Box::pin(async move {
+                    let outcome = AssertUnwindSafe(future).catch_unwind().await;
+                    let view = query.view();
+                    let outcome =
+                        outcome.unwrap_or_else(|panic| view.server.panicked(panic.as_ref(), &view));
+                    let mut out = Vec::with_capacity(512);
+                    // A transfer is never late: the plugin that makes one has its zone at hand.
+                    matches!(finish(outcome, &view, &mut out), Handled::Replied).then_some(out)
+                }))
+            }
+        }
+    }
+
+    /// Matches the query to a server block and asks its chain.
+    pub fn serve(&self, query: &Query<'_>) -> Reply {
+        let mut parent_of_ds = None;
+        for suffix in query.lower.suffixes() {
+            let Some(blocks) = self.zones.get(suffix.as_bytes()) else {
+                continue;
+            };
+            for block in blocks {
+                if block.chain.is_empty() {
+                    return self.refuse(query);
+                }
+                if !block.filters.iter().all(|filter| filter.accepts(query)) {
+                    continue;
+                }
+                if query.qtype != RecordType::DS {
+                    return block.chain.start().serve(query);
+                }
+                // RFC 4035, 3.1.4.1: DS records are the parent's; the shortest suffix that is
+                // served here is the parent as far as this server knows.
+                parent_of_ds = Some(block);
+            }
+        }
+        match parent_of_ds {
+            Some(block) => block.chain.start().serve(query),
+            None => self.refuse(query),
+        }
+    }
+
+    /// Asks this server, from the top, for another question of the same client: the target of a
+    /// CNAME, for example. Fails where the client's question has set off too much already.
+    pub fn resolve(&self, query: &Query<'_>, name: NameRef<'_>, qtype: RecordType) -> Reply {
+        if !query.work.take() {
+            return Failure::new(
+                "",
+                ResponseCode::ServFail,
+                "too many names follow from one question",
+            )
+            .into();
+        }
+        let mut lower = [0; MAX_NAME];
+        let lower = name.lower_into(&mut lower);
+        self.serve(&query.with_question(name, lower, qtype))
+    }
+
+    fn refuse(&self, query: &Query<'_>) -> Reply {
+        self.observer.dropped(query, ResponseCode::Refused);
+        Failure::refusal("", ResponseCode::Refused).into()
+    }
+
+    fn panicked(&self, panic: &(dyn std::any::Any + Send), query: &Query<'_>) -> Outcome {
+        let what = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        self.observer.panicked(&what);
+        self.observer.dropped(query, ResponseCode::ServFail);
+        Failure::refusal("", ResponseCode::ServFail).into()
+    }
+}
+
+/// Renders an outcome for the client's own question.
+fn finish(outcome: Outcome, query: &Query<'_>, out: &mut Vec<u8>) -> Handled {
+    match outcome {
+        Outcome::Answer(answer) => render::answer(&answer, query, out),
+        Outcome::Failed(failure) => render::failure(&failure, query, out),
+        Outcome::Drop => return Handled::Silent,
+        Outcome::Transfer(transfer) => {
+            return Handled::Transfer(transfer, Box::new(query.to_owned()));
+        }
+    }
+    Handled::Replied
+}

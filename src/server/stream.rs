@@ -1,0 +1,360 @@
+//! Streams: DNS over TCP (RFC 7766) and over TLS (RFC 7858), with limits.
+//!
+//! A connection's requests are answered as they become known, in any order: one that waits for an
+//! upstream holds up no other. Replies that are known at once leave in one write. A connection that
+//! says nothing holds next to no memory.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use super::{Arrival, Handled, Server, render};
+use crate::chain::{BoxFuture, Transfer};
+use crate::query::{OwnedQuery, Transport};
+
+/// Time limits of a connection; the `timeouts` plugin's defaults.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For the first request to come whole.
+    pub read: Duration,
+    /// For a reply to be taken.
+    pub write: Duration,
+    /// Between requests.
+    pub idle: Duration,
+    /// For the TLS handshake.
+    pub handshake: Duration,
+}
+
+impl Limits {
+    /// CoreDNS's defaults.
+    pub const DEFAULT: Self = Self {
+        read: Duration::from_secs(3),
+        write: Duration::from_secs(5),
+        idle: Duration::from_secs(10),
+        handshake: Duration::from_secs(5),
+    };
+}
+
+/// Connections of one listener in all; above half of it idle ones are closed sooner.
+const MOST_CONNECTIONS: usize = 16_384;
+/// Connections of one client.
+const MOST_OF_CLIENT: usize = 256;
+/// Requests of one connection that wait at one time; it is not read further meanwhile.
+const MOST_IN_FLIGHT: usize = 128;
+/// Idle time while more than half of the connections are in use.
+const SHORT_IDLE: Duration = Duration::from_secs(1);
+/// Pause after the kernel refused a connection (no descriptors left), so that the loop cannot spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// Replies gathered before they are written.
+const WRITE_AT: usize = 64 << 10;
+
+/// A bound TCP or TLS listener's shared state.
+pub struct StreamListener {
+    /// The server blocks; a reload swaps them and keeps the socket.
+    pub server: ArcSwap<Server>,
+    /// TLS settings; `None` is plain TCP.
+    pub tls: ArcSwap<Option<Arc<rustls::ServerConfig>>>,
+    /// Time limits.
+    pub limits: Limits,
+    clients: Clients,
+    connections: TaskTracker,
+}
+
+#[derive(Default)]
+struct Clients(Mutex<HashMap<IpAddr, usize>>);
+
+struct ClientSlot<'c>(&'c Clients, IpAddr);
+
+impl Clients {
+    /// A place for one more connection of this client; `None` where it has its share.
+    fn enter(&self, client: IpAddr) -> Option<ClientSlot<'_>> {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = clients.entry(client).or_default();
+        if *count >= MOST_OF_CLIENT {
+            return None;
+        }
+        *count += 1;
+        Some(ClientSlot(self, client))
+    }
+}
+
+impl Drop for ClientSlot<'_> {
+    fn drop(&mut self) {
+        let mut clients = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = clients.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&self.1);
+            }
+        }
+    }
+}
+
+impl StreamListener {
+    /// A listener that serves these blocks; over TLS where settings are given.
+    #[must_use]
+    pub fn new(
+        server: Arc<Server>,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        limits: Limits,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            server: ArcSwap::new(server),
+            tls: ArcSwap::from_pointee(tls),
+            limits,
+            clients: Clients::default(),
+            connections: TaskTracker::new(),
+        })
+    }
+
+    /// Accepts until `stop`, then waits until the open connections have answered what they read.
+    pub async fn run(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, client)) => self.accept(stream, client, &stop),
+                Err(error) => {
+                    // Out of descriptors, or a connection that ended before it was taken.
+                    if error.kind() != io::ErrorKind::ConnectionAborted {
+                        warn!("cannot accept a connection: {error}");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        self.connections.close();
+        self.connections.wait().await;
+    }
+
+    fn accept(self: &Arc<Self>, stream: TcpStream, client: SocketAddr, stop: &CancellationToken) {
+        if self.connections.len() >= MOST_CONNECTIONS {
+            return;
+        }
+        let client = SocketAddr::new(client.ip().to_canonical(), client.port());
+        let (listener, stop) = (self.clone(), stop.clone());
+        self.connections.spawn(async move {
+            let Some(_slot) = listener.clients.enter(client.ip()) else {
+                return;
+            };
+            // Errors end the connection, which is all that can be done about them.
+            let _ = listener.connection(stream, client, &stop).await;
+        });
+    }
+
+    async fn connection(
+        &self,
+        stream: TcpStream,
+        client: SocketAddr,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+        let tls = TlsAcceptor::from(match self.tls.load_full().as_ref() {
+            Some(tls) => tls.clone(),
+            None => {
+                let from = (client, local, Transport::Tcp);
+                return Connection::new(self, stream, from).run(stop).await;
+            }
+        });
+        let stream = timeout(self.limits.handshake, tls.accept(stream)).await??;
+        Box::pin(Connection::new(self, stream, (client, local, Transport::Tls)).run(stop)).await
+    }
+}
+
+/// One connection: what was read and not yet answered, what is answered and not yet written.
+struct Connection<'l, S> {
+    listener: &'l StreamListener,
+    stream: S,
+    client: SocketAddr,
+    local: SocketAddr,
+    transport: Transport,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    pending: FuturesUnordered<BoxFuture<Option<Vec<u8>>>>,
+}
+
+/// What woke a connection.
+enum Woken {
+    Read(io::Result<usize>),
+    Reply(Option<Vec<u8>>),
+    Idle,
+    Stop,
+}
+
+impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
+    fn new(
+        listener: &'l StreamListener,
+        stream: S,
+        (client, local, transport): (SocketAddr, SocketAddr, Transport),
+    ) -> Self {
+        Self {
+            listener,
+            stream,
+            client,
+            local,
+            transport,
+            input: Vec::new(),
+            output: Vec::new(),
+            pending: FuturesUnordered::new(),
+        }
+    }
+
+    async fn run(mut self, stop: &CancellationToken) -> io::Result<()> {
+        let mut deadline = Instant::now() + self.listener.limits.read;
+        loop {
+            match self.wait(deadline, stop).await {
+                Woken::Read(read) => {
+                    if read? == 0 {
+                        return self.finish().await;
+                    }
+                    let answered = self.answer_all().await?;
+                    if answered > 0 {
+                        deadline = Instant::now() + self.idle();
+                    }
+                }
+                Woken::Reply(reply) => {
+                    if let Some(reply) = reply {
+                        frame(&mut self.output, &reply);
+                    }
+                    deadline = Instant::now() + self.idle();
+                }
+                Woken::Idle | Woken::Stop => return self.finish().await,
+            }
+            self.flush().await?;
+        }
+    }
+
+    /// Waits for more of a request, for a reply, or for the end.
+    async fn wait(&mut self, deadline: Instant, stop: &CancellationToken) -> Woken {
+        let (busy, full) = (
+            !self.pending.is_empty(),
+            self.pending.len() >= MOST_IN_FLIGHT,
+        );
+        tokio::select! {
+            reply = self.pending.next(), if busy => Woken::Reply(reply.flatten()),
+            // The buffer grows as bytes come, never to a length that a client announces.
+            read = self.stream.read_buf(&mut self.input), if !full => Woken::Read(read),
+            () = tokio::time::sleep_until(deadline), if !busy => Woken::Idle,
+            () = stop.cancelled() => Woken::Stop,
+        }
+    }
+
+    fn idle(&self) -> Duration {
+        if self.listener.connections.len() > MOST_CONNECTIONS / 2 {
+            SHORT_IDLE.min(self.listener.limits.idle)
+        } else {
+            self.listener.limits.idle
+        }
+    }
+
+    /// Answers every whole request that was read; their number.
+    async fn answer_all(&mut self) -> io::Result<usize> {
+        let (mut at, mut answered) = (0, 0);
+        let now = Instant::now();
+        while let Some((packet, end)) = next_frame(&self.input, at) {
+            let arrival = Arrival {
+                client: self.client,
+                local: self.local,
+                transport: self.transport,
+                now,
+            };
+            let start = self.output.len();
+            self.output.extend_from_slice(&[0, 0]);
+            let server = self.listener.server.load_full();
+            let handled = server.handle(&self.input[packet], arrival, &mut self.output);
+            close_frame(&mut self.output, start);
+            match handled {
+                Handled::Replied | Handled::Silent => {}
+                Handled::Later(future) => self.pending.push(future),
+                Handled::Transfer(transfer, query) => self.transfer(transfer, &query).await?,
+            }
+            (at, answered) = (end, answered + 1);
+            if self.output.len() > WRITE_AT {
+                self.flush().await?;
+            }
+        }
+        self.input.drain(..at);
+        if self.input.is_empty() {
+            self.input = Vec::new();
+        }
+        Ok(answered)
+    }
+
+    async fn transfer(&mut self, transfer: Transfer, query: &OwnedQuery) -> io::Result<()> {
+        for answer in transfer.0 {
+            let start = self.output.len();
+            self.output.extend_from_slice(&[0, 0]);
+            let mut message = Vec::new();
+            render::answer(&answer, &query.view(), &mut message);
+            self.output.extend_from_slice(&message);
+            close_frame(&mut self.output, start);
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        timeout(self.listener.limits.write, async {
+            self.stream.write_all(&self.output).await?;
+            self.stream.flush().await
+        })
+        .await??;
+        self.output = Vec::new();
+        Ok(())
+    }
+
+    /// Waits for the replies that are still to come, and closes.
+    async fn finish(mut self) -> io::Result<()> {
+        while let Some(reply) = self.pending.next().await {
+            if let Some(reply) = reply {
+                frame(&mut self.output, &reply);
+            }
+        }
+        self.flush().await?;
+        self.stream.shutdown().await
+    }
+}
+
+/// The next whole message at `at`: where it stands, and where the one after it starts.
+fn next_frame(input: &[u8], at: usize) -> Option<(std::ops::Range<usize>, usize)> {
+    let length = usize::from(crate::wire::u16_at(input, at)?);
+    let (start, end) = (at + 2, at + 2 + length);
+    (end <= input.len()).then_some((start..end, end))
+}
+
+fn frame(output: &mut Vec<u8>, message: &[u8]) {
+    let start = output.len();
+    output.extend_from_slice(&[0, 0]);
+    output.extend_from_slice(message);
+    close_frame(output, start);
+}
+
+/// Puts the length in front of the message that starts at `start`; takes it away where it is empty.
+fn close_frame(output: &mut Vec<u8>, start: usize) {
+    let length = output.len() - start - 2;
+    match u16::try_from(length) {
+        Ok(0) | Err(_) => output.truncate(start),
+        Ok(length) => output[start..start + 2].copy_from_slice(&length.to_be_bytes()),
+    }
+}
