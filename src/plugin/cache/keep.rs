@@ -40,7 +40,9 @@ impl Inner {
     /// Gives all records of an answer one TTL, takes off what only concerned the upstream (its
     /// EDNS options; AD where nobody asked for it), and stores an upstream's answer.
     pub(super) fn keep(&self, query: &Query<'_>, answer: &mut Answer, now: Instant) -> Fresh {
-        let upstream = answer.origin == Origin::Upstream;
+        // What this server is configured to answer is kept as CoreDNS keeps it; what the cluster
+        // answers never is.
+        let upstream = answer.origin != Origin::Zone;
         let unix_time = (upstream && query.dnssec_ok()).then(unix_time);
         let shape = Shape::of(answer, unix_time);
         let verdict = shape.verdict(answer.rcode, query);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 use super::table::{Lines, Rules, Table};
 use crate::metrics::{Desc, Registry};
@@ -142,7 +142,7 @@ impl HostsFile {
             let kept = "what it last held is still served";
             warn!(target: "plugin/hosts", "Cannot read hosts file {path:?}, {kept}: {error}");
         } else if error.kind() == io::ErrorKind::NotFound {
-            info!(target: "plugin/hosts", "File does not exist: {path}");
+            warn!(target: "plugin/hosts", "File does not exist: {path}");
         } else {
             error!(target: "plugin/hosts", "Cannot read hosts file {path:?}: {error}");
         }
