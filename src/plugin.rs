@@ -3,6 +3,8 @@
 //! A plugin is one file here, one line in [`REGISTRY`], and one page in `docs/plugins`.
 
 pub mod bind;
+pub mod forward;
+pub mod loop_;
 pub mod setup;
 
 use crate::corefile::Directive;
@@ -17,10 +19,20 @@ pub struct Entry {
 }
 
 /// All plugins, in the order in which a query meets them.
-pub const REGISTRY: &[Entry] = &[Entry {
-    name: "bind",
-    setup: bind::setup,
-}];
+pub const REGISTRY: &[Entry] = &[
+    Entry {
+        name: "bind",
+        setup: bind::setup,
+    },
+    Entry {
+        name: "loop",
+        setup: loop_::setup,
+    },
+    Entry {
+        name: "forward",
+        setup: forward::setup,
+    },
+];
 
 /// Directives of CoreDNS that callsign does not have, or not yet; with what to use instead.
 const MISSING: &[(&str, &str)] = &[];
