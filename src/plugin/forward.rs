@@ -253,4 +253,4 @@ fn answer(received: &Received, upstream: &Arc<str>) -> Answer {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

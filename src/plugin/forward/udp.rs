@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+use tokio::io::{Interest, Ready};
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -343,8 +344,8 @@ async fn serve(socket: Arc<Socket>, owner: Weak<UdpSockets>, expires: Instant) {
                 expired = true;
                 socket.retire();
             }
-            ready = socket.io.readable() => {
-                if let Err(error) = ready.and_then(|()| read(&socket)) {
+            ready = socket.io.ready(Interest::READABLE | Interest::ERROR) => {
+                if let Err(error) = ready.and_then(|ready| read(&socket, ready)) {
                     socket.fail(&socket.ends.io("read", &error));
                     break;
                 }
@@ -359,7 +360,16 @@ async fn serve(socket: Arc<Socket>, owner: Weak<UdpSockets>, expires: Instant) {
 }
 
 /// Reads what is there, up to a turn's worth.
-fn read(socket: &Socket) -> io::Result<()> {
+fn read(socket: &Socket, ready: Ready) -> io::Result<()> {
+    if ready.is_error() {
+        // An ICMP error makes a socket "in error", not "readable".
+        if let Some(error) = socket.io.take_error()? {
+            return Err(error);
+        }
+        let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        // There was none after all: forget that there was said to be one.
+        let _ = socket.io.try_io(Interest::ERROR, nothing);
+    }
     thread_local! {
         /// Replies are read here and copied out by their true length.
         static BUFFER: std::cell::RefCell<Box<[u8]>> =

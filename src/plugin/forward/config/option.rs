@@ -68,8 +68,16 @@ impl<'t> Stanza<'t> {
             }
             "policy" => config.policy = policy(one(cursor)?)?,
             "health_check" => return self.health_check(cursor),
-            "next" => config.next.extend(rcodes(cursor)?),
-            "failover" => config.failover.extend(failover(cursor)?),
+            "next" => {
+                for token in some(cursor)? {
+                    config.next.push(rcode(token)?);
+                }
+            }
+            "failover" => {
+                for token in some(cursor)? {
+                    config.failover.push(failover(token)?);
+                }
+            }
             "doh_method" | "tls" | "tls_servername" => return self.encrypted(cursor),
             "resolver" | "source_address" => return self.addresses(cursor),
             _ => return Err(cursor.unknown_property(&KNOWN)),
@@ -230,23 +238,20 @@ fn policy(token: &Token) -> Result<Policy, Diagnostic> {
     })
 }
 
-fn rcodes(cursor: &mut Cursor<'_>) -> Result<Vec<u16>, Diagnostic> {
-    let code = |token: &&Token| {
-        let text = token.text();
-        rcode_of(text).ok_or_else(|| {
-            token
-                .err(format!("{text} is not a valid rcode"))
-                .help("write response codes like NXDOMAIN, SERVFAIL or REFUSED")
-        })
-    };
-    some(cursor)?.iter().map(code).collect()
+fn rcode(token: &Token) -> Result<u16, Diagnostic> {
+    let text = token.text();
+    rcode_of(text).ok_or_else(|| {
+        token
+            .err(format!("{text} is not a valid rcode"))
+            .help("write response codes like NXDOMAIN, SERVFAIL or REFUSED")
+    })
 }
 
-fn failover(cursor: &mut Cursor<'_>) -> Result<Vec<u16>, Diagnostic> {
-    let option = cursor.clone();
-    let codes = rcodes(cursor)?;
-    match codes.contains(&0) {
-        true => Err(option.err("NoError cannot be used in failover")),
-        false => Ok(codes),
+fn failover(token: &Token) -> Result<u16, Diagnostic> {
+    match rcode(token)? {
+        0 => Err(token
+            .err("NoError cannot be used in failover")
+            .help("for answers without records there is next_on_nodata")),
+        code => Ok(code),
     }
 }
