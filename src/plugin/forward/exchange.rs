@@ -46,7 +46,7 @@ struct Tries {
     /// Tries that are allowed; `None` is no bound but the deadline.
     most: Option<usize>,
     made: usize,
-    last: Option<Failure>,
+    last: Option<ExchangeError>,
 }
 
 impl Tries {
@@ -105,20 +105,23 @@ impl Exchange {
                     }
                     return Landed::Replied(received, upstream.name().clone());
                 }
-                Err(Stop::Now(failure)) => return Landed::Failed(failure),
+                Err(Stop::Now(failure)) => return Landed::Failed(*failure),
                 Err(Stop::Try(error)) => {
                     if settings.max_fails != 0 {
                         upstream.check_until_healthy();
                     }
                     tries.made += 1;
-                    tries.last = Some(failure(&error));
+                    tries.last = Some(error);
                     if down >= count {
                         break;
                     }
                 }
             }
         }
-        Landed::Failed(tries.last.unwrap_or_else(|| all_down(&upstreams)))
+        Landed::Failed(match tries.last {
+            Some(error) => failure(&error),
+            None => all_down(&upstreams),
+        })
     }
 
     /// The time in which a connection must stand: half of all, so that one that hangs leaves time
@@ -153,7 +156,7 @@ impl Exchange {
         window: Duration,
     ) -> Result<Received, Stop> {
         if !self.work.take() {
-            return Err(Stop::Now(over_budget()));
+            return Err(Stop::Now(Box::new(over_budget())));
         }
         let limits = Limits {
             connect: Instant::now() + window,
@@ -163,11 +166,10 @@ impl Exchange {
         let received = upstream.exchange(&self.query, over, limits).await;
         received.map_err(|error| match error.kind() {
             // As CoreDNS: what replies to another question is told as a format error.
-            ErrorKind::WrongReply => Stop::Now(Failure::new(
-                super::NAME,
-                ResponseCode::FormErr,
-                error.to_string(),
-            )),
+            ErrorKind::WrongReply => {
+                let rcode = ResponseCode::FormErr;
+                Stop::Now(Box::new(Failure::new(super::NAME, rcode, error.to_string())))
+            }
             ErrorKind::Timeout | ErrorKind::Network => Stop::Try(error),
         })
     }
@@ -178,7 +180,7 @@ enum Stop {
     /// Another try may do better.
     Try(ExchangeError),
     /// It is over.
-    Now(Failure),
+    Now(Box<Failure>),
 }
 
 fn failure(error: &ExchangeError) -> Failure {

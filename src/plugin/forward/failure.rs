@@ -11,8 +11,13 @@ use nix::errno::Errno;
 use crate::answer::ExtendedError;
 
 /// A failed exchange. Shown as `read udp 10.0.0.2:4711->10.0.0.1:53: i/o timeout`.
+///
+/// In a box: thousands that wait for a reply keep room for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ExchangeError {
+pub(super) struct ExchangeError(Box<Content>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Content {
     ends: Ends,
     operation: &'static str,
     cause: Cow<'static, str>,
@@ -41,30 +46,30 @@ pub(super) struct Ends {
 impl ExchangeError {
     /// What happened.
     pub(super) fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The same for a client that speaks EDNS (RFC 8914): an info code, and which upstream.
     pub(super) fn extended(&self) -> (u16, String) {
-        let code = match self.kind {
+        let Content {
+            ends, cause, kind, ..
+        } = &*self.0;
+        let code = match kind {
             ErrorKind::Timeout => ExtendedError::NO_REACHABLE_AUTHORITY,
             ErrorKind::Network | ErrorKind::WrongReply => ExtendedError::NETWORK_ERROR,
         };
-        (
-            code,
-            format!("upstream {}: {}", self.ends.remote, self.cause),
-        )
+        (code, format!("upstream {}: {cause}", ends.remote))
     }
 }
 
 impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
+        let Content {
             ends,
             operation,
             cause,
             ..
-        } = self;
+        } = &*self.0;
         write!(f, "{operation} {} ", ends.network)?;
         if let Some(local) = ends.local {
             write!(f, "{local}->")?;
@@ -105,12 +110,12 @@ impl Ends {
         kind: ErrorKind,
         cause: impl Into<Cow<'static, str>>,
     ) -> ExchangeError {
-        ExchangeError {
+        ExchangeError(Box::new(Content {
             ends: self,
             operation,
             cause: cause.into(),
             kind,
-        }
+        }))
     }
 }
 

@@ -296,17 +296,26 @@ impl Ticket {
         deadline: Instant,
     ) -> Outcome {
         let socket = &self.socket;
-        let sent = timeout_at(deadline, socket.io.send(&query.with_id(self.id))).await;
-        match sent {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                let told = socket.ends.io("write", &error);
-                if is_of_upstream(&error) {
-                    socket.fail(&told);
-                }
-                return Err(told);
+        let packet = query.with_id(self.id);
+        let sent = match socket.io.try_send(&packet) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Rare, so in a box: what waits by the thousand is not to be as large.
+                let send = timeout_at(deadline, socket.io.send(&packet));
+                let sent = Box::pin(send).await;
+                sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             }
-            Err(_) => return Err(socket.ends.timeout("write")),
+            sent => sent,
+        };
+        drop(packet);
+        if let Err(error) = sent {
+            let told = match error.kind() {
+                io::ErrorKind::TimedOut => socket.ends.timeout("write"),
+                _ => socket.ends.io("write", &error),
+            };
+            if is_of_upstream(&error) {
+                socket.fail(&told);
+            }
+            return Err(told);
         }
         match timeout_at(deadline, reply).await {
             Ok(Ok(outcome)) => outcome,

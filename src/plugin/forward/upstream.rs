@@ -169,7 +169,8 @@ impl Upstream {
                 let deadline = limits.end.min(began + limits.read);
                 self.udp.exchange(query, deadline).await?
             }
-            _ => self.streams.exchange(query, limits).await?,
+            // In a box: what waits at a UDP socket, by the thousand, is not to be as large.
+            _ => Box::pin(self.streams.exchange(query, limits)).await?,
         };
         self.metrics.replied(received.rcode, began.elapsed());
         Ok(received)
