@@ -168,7 +168,11 @@ impl Exchange {
             // As CoreDNS: what replies to another question is told as a format error.
             ErrorKind::WrongReply => {
                 let rcode = ResponseCode::FormErr;
-                Stop::Now(Box::new(Failure::new(super::NAME, rcode, error.to_string())))
+                Stop::Now(Box::new(Failure::new(
+                    super::NAME,
+                    rcode,
+                    error.to_string(),
+                )))
             }
             ErrorKind::Timeout | ErrorKind::Network => Stop::Try(error),
         })
