@@ -37,7 +37,7 @@ pub(super) struct Exchange {
     pub(super) query: Arc<Outgoing>,
     /// What the client came over, and so what is asked over.
     pub(super) over: Over,
-    pub(super) work: Arc<Work>,
+    pub(super) work: Work,
     pub(super) deadline: Instant,
 }
 
@@ -135,43 +135,29 @@ impl Exchange {
     }
 
     /// Asks one upstream; over TCP too where UDP was only preferred and the reply was cut.
-    async fn ask(&self, upstream: &Arc<Upstream>, window: Duration) -> Result<Received, Stop> {
+    async fn ask(&self, upstream: &Upstream, window: Duration) -> Result<Received, Stop> {
         let settings = &self.link.config;
-        let over = match (settings.force_tcp, settings.prefer_udp) {
+        let mut over = match (settings.force_tcp, settings.prefer_udp) {
             (true, _) => Over::Stream,
             (_, true) => Over::Udp,
             _ => self.over,
         };
-        let received = self.ask_over(upstream, over, window).await?;
-        if received.flags.has(Flags::TC) && settings.prefer_udp && over == Over::Udp {
-            return self.ask_over(upstream, Over::Stream, window).await;
-        }
-        Ok(received)
-    }
-
-    async fn ask_over(
-        &self,
-        upstream: &Arc<Upstream>,
-        over: Over,
-        window: Duration,
-    ) -> Result<Received, Stop> {
-        if !self.work.take() {
-            return Err(Stop::Now(Box::new(over_budget())));
-        }
-        let limits = Limits {
-            connect: Instant::now() + window,
-            read: self.link.config.read_timeout,
-            end: self.deadline,
-        };
-        let received = upstream.exchange(&self.query, over, limits).await;
-        received.map_err(|error| match error.kind() {
-            // As CoreDNS: what replies to another question is told as a format error.
-            ErrorKind::WrongReply => {
-                let rcode = ResponseCode::FormErr;
-                Stop::Now(Box::new(Failure::new(super::NAME, rcode, error.to_string())))
+        loop {
+            if !self.work.take() {
+                return Err(Stop::Now(Box::new(over_budget())));
             }
-            ErrorKind::Timeout | ErrorKind::Network => Stop::Try(error),
-        })
+            let limits = Limits {
+                connect: Instant::now() + window,
+                read: settings.read_timeout,
+                end: self.deadline,
+            };
+            let received = upstream.exchange(&self.query, over, &limits).await?;
+            let was_cut = received.flags.has(Flags::TC);
+            if !(was_cut && settings.prefer_udp && over == Over::Udp) {
+                return Ok(received);
+            }
+            over = Over::Stream;
+        }
     }
 }
 
@@ -181,6 +167,20 @@ enum Stop {
     Try(ExchangeError),
     /// It is over.
     Now(Box<Failure>),
+}
+
+impl From<ExchangeError> for Stop {
+    fn from(error: ExchangeError) -> Self {
+        match error.kind() {
+            // As CoreDNS: what replies to another question is told as a format error.
+            ErrorKind::WrongReply => {
+                let rcode = ResponseCode::FormErr;
+                let failure = Failure::new(super::NAME, rcode, error.to_string());
+                Self::Now(Box::new(failure))
+            }
+            ErrorKind::Timeout | ErrorKind::Network => Self::Try(error),
+        }
+    }
 }
 
 fn failure(error: &ExchangeError) -> Failure {

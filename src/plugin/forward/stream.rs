@@ -111,7 +111,7 @@ impl Streams {
     pub(super) async fn exchange(
         self: &Arc<Self>,
         query: &Outgoing,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Received, ExchangeError> {
         let until = limits.end.min(Instant::now() + limits.read);
         let Ok(Ok(_room)) = timeout_at(until, self.room.acquire()).await else {
@@ -140,7 +140,7 @@ impl Streams {
     pub(super) async fn probe(
         &self,
         query: &Outgoing,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Received, ExchangeError> {
         let mut connection = self.dial(limits.connect.min(limits.end)).await?;
         match connection.exchange(query, limits).await {
@@ -292,7 +292,7 @@ async fn close_expired(streams: std::sync::Weak<Streams>, expire: Duration) {
 }
 
 impl Connection {
-    async fn exchange(&mut self, query: &Outgoing, limits: Limits) -> Result<Received, Broken> {
+    async fn exchange(&mut self, query: &Outgoing, limits: &Limits) -> Result<Received, Broken> {
         let id: u16 = rand::random();
         let packet = query.with_id(id);
         let length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
