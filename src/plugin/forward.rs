@@ -167,14 +167,8 @@ impl Link {
         let mut key = outgoing.key();
         key.push(u8::from(over == Over::Stream));
         let start = || {
-            let exchange = Exchange {
-                link: self.clone(),
-                query: outgoing,
-                over,
-                work: query.work.share(),
-                deadline: query.request.now + DEADLINE,
-            };
-            exchange.run()
+            let (work, end) = (query.work.share(), query.request.now + DEADLINE);
+            Exchange::new(self, outgoing, over, work, end).run()
         };
         // The loop's probe must go all the way round each time, to be seen.
         let probes = self.probe.as_ref().is_some_and(|probe| probe.is(query));

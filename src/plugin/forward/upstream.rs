@@ -218,7 +218,7 @@ impl Upstream {
         let query = Outgoing::plain(domain.view(), RecordType::NS, *recursion).any_reply();
         let now = Instant::now();
         let limits = Limits {
-            connect: now + CHECK_CONNECT,
+            connect: CHECK_CONNECT,
             read: CHECK_READ,
             end: now + CHECK_CONNECT + CHECK_READ,
         };
