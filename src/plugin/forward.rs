@@ -30,9 +30,9 @@ use arc_swap::ArcSwap;
 use hickory_proto::op::ResponseCode;
 
 use crate::answer::{Answer, Body, ExtendedError, Extra, Order, Origin, Section};
-use crate::chain::{Failure, Next, Outcome, Plugin, Reply};
+use crate::chain::{Failure, Next, Plugin, Reply, Rest};
 use crate::metrics::InFlight;
-use crate::query::{Query, Step};
+use crate::query::{OwnedQuery, Query, Step};
 use crate::wire::Flags;
 
 use super::loop_::Probe;
@@ -120,22 +120,25 @@ impl Plugin for Forward {
             Err(failure) => return failure.into(),
         };
         let link = link.clone();
-        let query = query.to_owned();
-        let rest = link.has_next.then(|| next.detach());
+        // Most replies need nothing of the query, and thousands may wait for one.
+        let context = (link.has_next || query.work.is_traced()).then(|| {
+            Box::new(Context {
+                query: query.to_owned(),
+                rest: next.detach(),
+            })
+        });
         Reply::later(async move {
             let landed = flight.await;
             drop(places);
-            let query = query.view();
-            link.note(&query, &landed);
-            match &*landed {
-                Landed::Failed(failure) => failure.clone().into(),
-                Landed::Replied(received, upstream) => match rest {
-                    Some(rest) if link.config.passes_on(received) => rest.serve(&query).await,
-                    _ => Outcome::Answer(answer(received, upstream)),
-                },
-            }
+            link.land(&landed, context).await
         })
     }
+}
+
+/// What is kept of a query for when its reply comes.
+struct Context {
+    query: OwnedQuery,
+    rest: Rest,
 }
 
 impl Link {
@@ -164,14 +167,8 @@ impl Link {
         let mut key = outgoing.key();
         key.push(u8::from(over == Over::Stream));
         let start = || {
-            let exchange = Exchange {
-                link: self.clone(),
-                query: outgoing,
-                over,
-                work: query.to_owned().work,
-                deadline: query.request.now + DEADLINE,
-            };
-            exchange.run()
+            let (work, end) = (query.work.share(), query.request.now + DEADLINE);
+            Exchange::new(self, outgoing, over, work, end).run()
         };
         // The loop's probe must go all the way round each time, to be seen.
         let probes = self.probe.as_ref().is_some_and(|probe| probe.is(query));
@@ -185,6 +182,24 @@ impl Link {
             flight
         };
         Ok((flight, (place, waits)))
+    }
+
+    /// What the client gets for what came of an exchange.
+    fn land(&self, landed: &Landed, context: Option<Box<Context>>) -> Reply {
+        if let Some(context) = context {
+            let query = context.query.view();
+            self.note(&query, landed);
+            if let Landed::Replied(received, _) = landed
+                && self.has_next
+                && self.config.passes_on(received)
+            {
+                return context.rest.serve(&query);
+            }
+        }
+        match landed {
+            Landed::Failed(failure) => failure.clone().into(),
+            Landed::Replied(received, upstream) => answer(received, upstream).into(),
+        }
     }
 
     /// The failure of a query that would only go round in a loop.

@@ -50,3 +50,40 @@ async fn memory() {
         println!("{ok}");
     }
 }
+
+#[tokio::test]
+async fn memory_base() {
+    let stub = crate::testing::Stub::new(|_| crate::chain::Reply::later(std::future::pending()));
+    let chain = crate::chain::Chain::new(vec![std::sync::Arc::new(stub)]);
+    let server = crate::testing::server(&chain);
+    let before = rss();
+    let mut tasks = Vec::new();
+    for at in 0..20_000 {
+        let ask = Ask::new(&format!("www{at}.some-name-1.example.org A"));
+        let packet = ask.packet();
+        let mut out = Vec::new();
+        let arrival = crate::server::Arrival {
+            client: ask.client,
+            local: ask.client,
+            transport: crate::query::Transport::Udp,
+            now: tokio::time::Instant::now(),
+        };
+        match server.handle(&packet, arrival, &mut out) {
+            crate::server::Handled::Later(f) => {
+                if at == 0 {
+                    println!(
+                        "server future {} owned {}",
+                        size_of_val(&*f),
+                        size_of::<crate::query::OwnedQuery>()
+                    );
+                }
+                tasks.push(tokio::spawn(f))
+            }
+            _ => panic!(),
+        }
+        if at % 64 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    println!("base {} bytes each", (rss() - before) / 20_000);
+}
