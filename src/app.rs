@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::corefile::{Corefile, Environment as _, Errors, Input, System};
 use crate::http;
 use crate::metrics::Registry;
+use crate::plugin::prometheus::Dropped;
 use crate::plugin::setup::{Settings, Shared};
 use crate::server::Server;
 use crate::server::stream::Limits;
@@ -116,8 +117,7 @@ impl App {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running then.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
-        let metrics = Arc::<Registry>::default();
+    pub async fn start(options: Options, metrics: Arc<Registry>) -> Result<Self, StartError> {
         let (listeners, endpoints) = (Listeners::default(), http::Endpoints::default());
         let prepared = prepare(&options, &metrics, HashMap::new(), &listeners, &endpoints).await?;
         let mut app = Self {
@@ -218,7 +218,6 @@ impl App {
             .into_iter()
             .map(|bound| (bound.wanted().clone(), bound))
             .collect();
-        let observer = Arc::new(Unobserved);
         let (mut served, mut sites) = (Vec::new(), Vec::new());
         for (index, (key, group)) in groups.into_iter().enumerate() {
             let told = bound.get(&key).map(Bound::key);
@@ -233,7 +232,9 @@ impl App {
                 .map_or(Limits::DEFAULT, |site| site.listen.limits);
             let blocks = group.into_iter().map(|site| site.block);
             let place = (index, siblings);
-            let server = Server::new(told.to_string(), place, blocks, any_class, observer.clone());
+            let label: Arc<str> = told.to_string().into();
+            let observer = Arc::new(Dropped::new(&self.metrics, label.clone()));
+            let server = Server::new(label, place, blocks, any_class, observer);
             match bound.remove(&key) {
                 Some(bound) => self.listeners.start(bound, server, limits)?,
                 None => self.listeners.swap(&key, server, tls),
@@ -390,16 +391,6 @@ fn group(sites: Vec<Site>) -> Result<BTreeMap<ListenKey, Vec<Site>>, StartError>
         }
     }
     Ok(groups)
-}
-
-/// Counts nothing.
-struct Unobserved;
-
-impl crate::server::Observer for Unobserved {
-    fn dropped(&self, _: &crate::query::Query<'_>, _: hickory_proto::op::ResponseCode) {}
-    fn panicked(&self, what: &str) {
-        tracing::error!("a plugin panicked: {what}");
-    }
 }
 
 pub use reload::{End, run};
