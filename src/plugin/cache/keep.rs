@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::bailiwick::{Chain, Kept};
 use super::item::{Content, Item, Question};
+use super::metrics::Event;
 use super::store::Kind;
 use super::verdict::{Shape, Verdict};
 use super::{Inner, clear_authenticated};
@@ -41,7 +42,13 @@ impl Inner {
     /// EDNS options; AD where nobody asked for it), and stores an upstream's answer.
     pub(super) fn keep(&self, query: &Query<'_>, answer: &mut Answer, now: Instant) -> Fresh {
         let upstream = answer.origin == Origin::Upstream;
-        let unix_time = (upstream && query.dnssec_ok()).then(unix_time);
+        // As CoreDNS: where the upstream's answer has an OPT, and so knows of signatures.
+        let options = answer
+            .extra
+            .as_ref()
+            .and_then(|extra| extra.options.as_ref());
+        let signed = upstream && query.dnssec_ok() && options.is_some();
+        let unix_time = signed.then(unix_time);
         let shape = Shape::of(answer, unix_time);
         let verdict = shape.verdict(answer.rcode, query);
         let doubtful = verdict == Verdict::Positive && shape.answers > 0 && shape.soa;
@@ -95,17 +102,17 @@ impl Inner {
             Verdict::Other => return None,
         };
         let unbounded = *verdict == Verdict::NameError && !shape.soa;
-        if judged.ttl == 0
-            || unbounded
-            || answer.flags.has(Flags::TC)
-            || !limits.stores(query.lower)
-        {
+        if judged.ttl == 0 || unbounded || answer.flags.has(Flags::TC) {
+            return None;
+        }
+        if let Some(counters) = self.counters(query.server) {
+            counters.show_entries();
+        }
+        if !limits.stores(query.lower) {
             return None;
         }
         let Some(records) = storable(query, judged) else {
-            if let Some(counters) = self.counters(query.server) {
-                counters.drops.inc();
-            }
+            self.count(query, Event::Drop);
             return None;
         };
         if *verdict == Verdict::Positive && shape.answers > 0 && !judged.chain.answered {
@@ -127,7 +134,13 @@ impl Inner {
     pub(super) fn keep_failure(&self, query: &Query<'_>, failure: &Failure, now: Instant) {
         let ttl = self.config.servfail_ttl();
         let known = failure.rcode == ResponseCode::ServFail && failure.error.is_some();
-        if !known || ttl == 0 || !self.config.denial.stores(query.lower) {
+        if !known || ttl == 0 {
+            return;
+        }
+        if let Some(counters) = self.counters(query.server) {
+            counters.show_entries();
+        }
+        if !self.config.denial.stores(query.lower) {
             return;
         }
         let content = Content {
@@ -179,7 +192,8 @@ fn storable(query: &Query<'_>, judged: &Judged<'_>) -> Option<Arc<Records>> {
     let enough = match judged.verdict {
         // The SOA must be of a zone that holds the name: it tells for how long nothing is there.
         Verdict::NameError | Verdict::NoData => has_soa(&records),
-        Verdict::Positive => judged.shape.answers == 0 || records.count(Section::Answer) > 0,
+        Verdict::Positive if judged.shape.answers == 0 => !records.is_empty(),
+        Verdict::Positive => records.count(Section::Answer) > 0,
         Verdict::Delegation => records.count(Section::Authority) > 0,
         Verdict::ServerError | Verdict::Other => true,
     };

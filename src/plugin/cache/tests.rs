@@ -70,10 +70,8 @@ impl Kit {
             format!(r#"coredns_cache_{name}{{server="dns://:53",{kind}view="",zones="."}} "#);
         let page = self.shared.metrics.text();
         let value = page.lines().find_map(|have| have.strip_prefix(&line));
-        value
-            .unwrap_or_else(|| panic!("no {line} in\n{page}"))
-            .parse()
-            .unwrap()
+        // A series that has counted nothing is not there.
+        value.map_or(0.0, |value| value.parse().unwrap())
     }
 }
 
@@ -451,6 +449,12 @@ fn only_what_belongs_to_the_question_is_stored() {
             ..case("an answer to another question")
         },
         Case {
+            upstream: [&[], &[], &["example.com. 300 IN A 6.6.6.6"]],
+            told: [&[], &[], &["example.com. 300 IN A 6.6.6.6"]],
+            kept: Kept::Nothing,
+            ..case("an empty answer with a stray record: nothing is left to keep")
+        },
+        Case {
             rcode: ResponseCode::NXDomain,
             upstream: [
                 &[],
@@ -708,7 +712,7 @@ fn an_upstreams_edns_options_stop_at_the_cache() {
 
 #[test]
 fn an_answer_whose_signature_is_out_of_date_is_not_stored() {
-    let signed = |expiration: u32, inception: u32| {
+    let signed = |expiration: u32, inception: u32, opt: bool| {
         let mut rdata = vec![0, 1, 13, 3, 0, 0, 1, 44];
         rdata.extend(expiration.to_be_bytes());
         rdata.extend(inception.to_be_bytes());
@@ -716,6 +720,7 @@ fn an_answer_whose_signature_is_out_of_date_is_not_stored() {
         let rdata: Arc<[u8]> = rdata.into();
         Stub::new(move |query| {
             let mut answer = Answer::new(query, "forward", Origin::Upstream);
+            answer.extra_mut().options = opt.then(Vec::new);
             for data in [
                 Data::A([1, 2, 3, 4].into()),
                 Data::Other(RecordType::RRSIG, rdata.clone()),
@@ -737,18 +742,24 @@ fn an_answer_whose_signature_is_out_of_date_is_not_stored() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = now.unwrap().as_secs() as u32;
     for (name, stub, dnssec, asked) in [
-        ("in time", signed(now + 1000, now - 1000), true, 1),
+        ("in time", signed(now + 1000, now - 1000, true), true, 1),
         (
             "across the end of the count",
-            signed(now.wrapping_add(1 << 30), now.wrapping_sub(1 << 30)),
+            signed(now.wrapping_add(1 << 30), now.wrapping_sub(1 << 30), true),
             true,
             1,
         ),
-        ("too late", signed(now - 500, now - 1000), true, 2),
-        ("too early", signed(now + 1000, now + 500), true, 2),
+        ("too late", signed(now - 500, now - 1000, true), true, 2),
+        (
+            "too late, of an upstream that speaks no EDNS",
+            signed(now - 500, now - 1000, false),
+            true,
+            1,
+        ),
+        ("too early", signed(now + 1000, now + 500, true), true, 2),
         (
             "too late, but nobody asked for signatures",
-            signed(now - 500, now - 1000),
+            signed(now - 500, now - 1000, true),
             false,
             1,
         ),
@@ -794,6 +805,53 @@ fn a_failure_never_hides_an_answer() {
         ("NOERROR", "a.example.org. 0 IN A 1.2.3.4")
     );
     assert_eq!(kit.metric("served_stale_total"), 1.0);
+}
+
+#[test]
+fn a_series_is_there_once_it_has_counted() {
+    let kit = Kit::new(
+        "cache",
+        Stub::new(|query| {
+            let denied = query.lower.as_bytes().starts_with(b"\x02nx");
+            let rcode = if denied {
+                ResponseCode::NXDomain
+            } else {
+                ResponseCode::Refused
+            };
+            let mut answer = Answer::new(query, "forward", Origin::Upstream).with_rcode(rcode);
+            answer.body = Body::Records(Arc::new(records([&[], &[SOA], &[]])));
+            answer.into()
+        }),
+    );
+    let series = |kit: &Kit| -> Vec<String> {
+        let page = kit.shared.metrics.text();
+        let lines = page
+            .lines()
+            .filter(|line| line.starts_with("coredns_cache"));
+        lines.map(str::to_owned).collect()
+    };
+    assert!(series(&kit).is_empty());
+    let _ = Ask::new("refused.example.org. A").now(&kit.chain);
+    assert_eq!(
+        series(&kit),
+        [
+            r#"coredns_cache_misses_total{server="dns://:53",view="",zones="."} 1"#,
+            r#"coredns_cache_requests_total{server="dns://:53",view="",zones="."} 1"#,
+        ]
+    );
+    for _ in 0..2 {
+        let _ = Ask::new("nx.example.org. A").now(&kit.chain);
+    }
+    assert_eq!(
+        series(&kit),
+        [
+            r#"coredns_cache_entries{server="dns://:53",type="denial",view="",zones="."} 1"#,
+            r#"coredns_cache_entries{server="dns://:53",type="success",view="",zones="."} 0"#,
+            r#"coredns_cache_hits_total{server="dns://:53",type="denial",view="",zones="."} 1"#,
+            r#"coredns_cache_misses_total{server="dns://:53",view="",zones="."} 2"#,
+            r#"coredns_cache_requests_total{server="dns://:53",view="",zones="."} 3"#,
+        ]
+    );
 }
 
 #[test]
