@@ -209,6 +209,10 @@ impl Server {
     pub fn serve(&self, query: &Query<'_>) -> Reply {
         let mut parent_of_ds = None;
         for suffix in query.lower.suffixes() {
+            if suffix.is_root() && parent_of_ds.is_some() {
+                // As in CoreDNS, the root's block is nobody's parent.
+                break;
+            }
             let Some(blocks) = self.zones.get(suffix.as_bytes()) else {
                 continue;
             };
