@@ -7,6 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+mod text;
+
+pub use text::NameText;
+
 /// Longest name on the wire (RFC 1035, 2.3.4).
 pub const MAX_NAME: usize = 255;
 /// Longest label (RFC 1035, 2.3.4).
@@ -353,26 +357,10 @@ impl<'a> From<NameRef<'a>> for NameParts<'a> {
     }
 }
 
-/// Presentation form with the dot at the end; what is not printable or would be ambiguous is
-/// escaped (RFC 1035, 5.1), so that a name can stand in a log line.
+/// The form of [`NameText`], so that a name can stand in a log line.
 impl fmt::Display for NameParts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        let mut empty = true;
-        for label in self.labels() {
-            empty = false;
-            for byte in label {
-                match byte {
-                    b'.' | b'"' | b'\\' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' => {
-                        write!(f, "\\{}", char::from(*byte))?;
-                    }
-                    b'!'..=b'~' => f.write_char(char::from(*byte))?,
-                    other => write!(f, "\\{other:03}")?,
-                }
-            }
-            f.write_char('.')?;
-        }
-        if empty { f.write_char('.') } else { Ok(()) }
+        f.write_str(NameText::from(*self).as_str())
     }
 }
 

@@ -3,6 +3,7 @@
 use hickory_proto::rr::RecordType;
 
 pub mod mnemonic;
+pub mod options;
 
 /// The header's length in bytes.
 pub const HEADER_LEN: usize = 12;

@@ -11,33 +11,83 @@ pub struct TypeWord(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClassWord(pub u16);
 
-/// The word for a response code: `NXDOMAIN`. 16 is told as `BADSIG`, which stands for BADVERS too.
+/// Numbers and their words.
+type Words = [(u16, &'static str)];
+
+/// The response codes that have a word. 16 is told as `BADSIG`, which stands for BADVERS too.
+const RCODES: &Words = &[
+    (0, "NOERROR"),
+    (1, "FORMERR"),
+    (2, "SERVFAIL"),
+    (3, "NXDOMAIN"),
+    (4, "NOTIMP"),
+    (5, "REFUSED"),
+    (6, "YXDOMAIN"),
+    (7, "YXRRSET"),
+    (8, "NXRRSET"),
+    (9, "NOTAUTH"),
+    (10, "NOTZONE"),
+    (11, "DSOTYPENI"),
+    (16, "BADSIG"),
+    (17, "BADKEY"),
+    (18, "BADTIME"),
+    (19, "BADMODE"),
+    (20, "BADNAME"),
+    (21, "BADALG"),
+    (22, "BADTRUNC"),
+    (23, "BADCOOKIE"),
+];
+
+/// The classes that have a word.
+const CLASSES: &Words = &[
+    (1, "IN"),
+    (2, "CS"),
+    (3, "CH"),
+    (4, "HS"),
+    (254, "NONE"),
+    (255, "ANY"),
+];
+
+fn word_of(words: &Words, number: u16) -> Option<&'static str> {
+    let found = words.iter().find(|(known, _)| *known == number);
+    found.map(|(_, word)| *word)
+}
+
+fn number_of(words: &Words, word: &str) -> Option<u16> {
+    let found = words.iter().find(|(_, known)| *known == word);
+    found.map(|(number, _)| *number)
+}
+
+/// The word for a response code: `NXDOMAIN`.
 #[must_use]
 pub fn rcode_word(rcode: u16) -> Option<&'static str> {
-    let word = match rcode {
-        0 => "NOERROR",
-        1 => "FORMERR",
-        2 => "SERVFAIL",
-        3 => "NXDOMAIN",
-        4 => "NOTIMP",
-        5 => "REFUSED",
-        6 => "YXDOMAIN",
-        7 => "YXRRSET",
-        8 => "NXRRSET",
-        9 => "NOTAUTH",
-        10 => "NOTZONE",
-        11 => "DSOTYPENI",
-        16 => "BADSIG",
-        17 => "BADKEY",
-        18 => "BADTIME",
-        19 => "BADMODE",
-        20 => "BADNAME",
-        21 => "BADALG",
-        22 => "BADTRUNC",
-        23 => "BADCOOKIE",
-        _ => return None,
-    };
-    Some(word)
+    word_of(RCODES, rcode)
+}
+
+/// The response code that a word stands for, in upper case.
+#[must_use]
+pub fn rcode_number(word: &str) -> Option<u16> {
+    match word {
+        "NOTIMPL" => Some(4),
+        word => number_of(RCODES, word),
+    }
+}
+
+/// The class that a word stands for, in upper case.
+#[must_use]
+pub fn class_number(word: &str) -> Option<u16> {
+    number_of(CLASSES, word)
+}
+
+/// The type that a word stands for, in the case in which it is shown: `AAAA`. `TYPE1234` is no word.
+#[must_use]
+pub fn type_number(word: &str) -> Option<u16> {
+    if word.is_empty() {
+        return None;
+    }
+    let low = LOW.iter().position(|known| *known == word);
+    low.and_then(|at| u16::try_from(at).ok())
+        .or_else(|| number_of(HIGH, word))
 }
 
 impl fmt::Display for TypeWord {
@@ -51,16 +101,10 @@ impl fmt::Display for TypeWord {
 
 impl fmt::Display for ClassWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = match self.0 {
-            1 => "IN",
-            2 => "CS",
-            3 => "CH",
-            4 => "HS",
-            254 => "NONE",
-            255 => "ANY",
-            other => return write!(f, "CLASS{other}"),
-        };
-        f.write_str(word)
+        match word_of(CLASSES, self.0) {
+            Some(word) => f.write_str(word),
+            None => write!(f, "CLASS{}", self.0),
+        }
     }
 }
 
@@ -134,41 +178,42 @@ const LOW: [&str; 66] = [
     "HTTPS",
 ];
 
+/// The types above those that have a word.
+const HIGH: &Words = &[
+    (99, "SPF"),
+    (100, "UINFO"),
+    (101, "UID"),
+    (102, "GID"),
+    (103, "UNSPEC"),
+    (104, "NID"),
+    (105, "L32"),
+    (106, "L64"),
+    (107, "LP"),
+    (108, "EUI48"),
+    (109, "EUI64"),
+    (128, "NXNAME"),
+    (249, "TKEY"),
+    (250, "TSIG"),
+    (251, "IXFR"),
+    (252, "AXFR"),
+    (253, "MAILB"),
+    (254, "MAILA"),
+    (255, "ANY"),
+    (256, "URI"),
+    (257, "CAA"),
+    (258, "AVC"),
+    (260, "AMTRELAY"),
+    (261, "RESINFO"),
+    (32768, "TA"),
+    (32769, "DLV"),
+    (65535, "Reserved"),
+];
+
 fn type_word(rtype: u16) -> Option<&'static str> {
-    if let Some(word) = LOW.get(usize::from(rtype)) {
-        return Some(*word).filter(|word| !word.is_empty());
+    match LOW.get(usize::from(rtype)) {
+        Some(word) => Some(*word).filter(|word| !word.is_empty()),
+        None => word_of(HIGH, rtype),
     }
-    let word = match rtype {
-        99 => "SPF",
-        100 => "UINFO",
-        101 => "UID",
-        102 => "GID",
-        103 => "UNSPEC",
-        104 => "NID",
-        105 => "L32",
-        106 => "L64",
-        107 => "LP",
-        108 => "EUI48",
-        109 => "EUI64",
-        128 => "NXNAME",
-        249 => "TKEY",
-        250 => "TSIG",
-        251 => "IXFR",
-        252 => "AXFR",
-        253 => "MAILB",
-        254 => "MAILA",
-        255 => "ANY",
-        256 => "URI",
-        257 => "CAA",
-        258 => "AVC",
-        260 => "AMTRELAY",
-        261 => "RESINFO",
-        32768 => "TA",
-        32769 => "DLV",
-        65535 => "Reserved",
-        _ => return None,
-    };
-    Some(word)
 }
 
 #[cfg(test)]
@@ -202,5 +247,26 @@ mod tests {
         assert_eq!(rcode_word(3), Some("NXDOMAIN"));
         assert_eq!(rcode_word(16), Some("BADSIG"));
         assert_eq!(rcode_word(12), None);
+    }
+
+    #[test]
+    fn words_have_their_numbers() {
+        for number in 0..=u16::MAX {
+            if let Some(word) = type_word(number) {
+                assert_eq!(type_number(word), Some(number), "{word}");
+            }
+        }
+        for (word, number) in [
+            ("", None),
+            ("aaaa", None),
+            ("TYPE1", None),
+            ("CAA", Some(257)),
+        ] {
+            assert_eq!(type_number(word), number, "{word}");
+        }
+        assert_eq!(rcode_number("SERVFAIL"), Some(2));
+        assert_eq!(rcode_number("NOTIMPL"), Some(4));
+        assert_eq!(rcode_number("BADVERS"), None);
+        assert_eq!(class_number("HS"), Some(4));
     }
 }
