@@ -19,6 +19,7 @@ use crate::wire::Flags;
 mod records;
 mod walk;
 
+pub(crate) use records::append_rdata;
 pub use records::{MalformedMessage, Message, Records, RecordsBuilder};
 pub use walk::{RdataRef, RecordRef};
 

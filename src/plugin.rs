@@ -13,9 +13,11 @@ pub mod kubernetes;
 pub mod loadbalance;
 pub mod log;
 pub mod loop_;
+mod pattern;
 pub mod prometheus;
 pub mod ready;
 pub mod reload;
+pub mod rewrite;
 pub mod setup;
 pub mod tls;
 pub mod whoami;
@@ -47,6 +49,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("errors", errors::setup),
     Entry::new("log", log::setup),
     Entry::new("loadbalance", loadbalance::setup),
+    Entry::new("rewrite", rewrite::setup),
     Entry::new("cache", cache::setup),
     Entry::new("tls", tls::setup),
     Entry::new("hosts", hosts::setup),
@@ -91,7 +94,6 @@ const MISSING: &[(&str, &str)] = &[
     ("any", NOT_YET),
     ("chaos", NOT_YET),
     ("tsig", NOT_YET),
-    ("rewrite", NOT_YET),
     ("autopath", NOT_YET),
     ("acl", NOT_YET),
     ("header", NOT_YET),

@@ -1,0 +1,185 @@
+//! Which texts a rule takes, and what becomes of them. Texts are names as they are written.
+
+use regex::{Captures, Regex};
+
+/// How a rule compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Exact,
+    Prefix,
+    Suffix,
+    Substring,
+    Regex,
+}
+
+/// The texts that a rule takes.
+#[derive(Debug)]
+pub(super) enum Match {
+    Exact(String),
+    Prefix(String),
+    Suffix(String),
+    Substring(String),
+    Regex(Regex),
+}
+
+/// The texts that a rule takes, and what it makes of them.
+#[derive(Debug)]
+pub(super) struct Substitution {
+    from: Match,
+    to: Template,
+}
+
+/// A text with places for what the groups of a pattern matched.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Template(Vec<Part>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    /// 0 is the whole match.
+    Group(usize),
+}
+
+impl Kind {
+    /// The kind that a word names, in any case.
+    pub(super) fn of(word: &str) -> Option<Self> {
+        Some(match word.to_lowercase().as_str() {
+            "exact" => Self::Exact,
+            "prefix" => Self::Prefix,
+            "suffix" => Self::Suffix,
+            "substring" => Self::Substring,
+            "regex" => Self::Regex,
+            _ => return None,
+        })
+    }
+}
+
+impl Match {
+    #[inline]
+    pub(super) fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(from) => text == from,
+            Self::Prefix(from) => text.starts_with(from.as_str()),
+            Self::Suffix(from) => text.ends_with(from.as_str()),
+            Self::Substring(from) => text.contains(from.as_str()),
+            Self::Regex(from) => from.is_match(text),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Exact(from) | Self::Prefix(from) | Self::Suffix(from) | Self::Substring(from) => {
+                from.is_empty()
+            }
+            Self::Regex(from) => from.as_str().is_empty(),
+        }
+    }
+}
+
+impl Substitution {
+    pub(super) fn new(from: Match, to: Template) -> Self {
+        Self { from, to }
+    }
+
+    /// Whether one side of it is empty, which nothing is made of.
+    pub(super) fn is_empty(&self) -> bool {
+        self.from.is_empty() || self.to.0.is_empty()
+    }
+
+    /// What becomes of a text; `None` where the rule does not take it.
+    pub(super) fn apply(&self, text: &str) -> Option<String> {
+        if !self.from.matches(text) {
+            return None;
+        }
+        match &self.from {
+            Match::Exact(_) => Some(self.to.expand(None)),
+            Match::Prefix(from) => {
+                let rest = text.strip_prefix(from.as_str())?;
+                Some(self.to.expand(None) + rest)
+            }
+            Match::Suffix(from) => {
+                let rest = text.strip_suffix(from.as_str())?;
+                Some(rest.to_owned() + &self.to.expand(None))
+            }
+            Match::Substring(from) => Some(text.replace(from.as_str(), &self.to.expand(None))),
+            Match::Regex(from) if self.to.has_groups() => {
+                Some(self.to.expand(Some(&from.captures(text)?)))
+            }
+            Match::Regex(_) => Some(self.to.expand(None)),
+        }
+    }
+}
+
+impl Template {
+    /// A text without places.
+    pub(super) fn literal(text: impl Into<String>) -> Self {
+        match text.into() {
+            empty if empty.is_empty() => Self(Vec::new()),
+            text => Self(vec![Part::Literal(text)]),
+        }
+    }
+
+    /// A text in which `{N}` stands for a group, where `pattern` has so many; any other brace is
+    /// itself.
+    pub(super) fn with_groups(text: &str, pattern: &Regex) -> Self {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('{') {
+            let (before, brace) = rest.split_at(at);
+            literal.push_str(before);
+            let group = brace.get(1..).and_then(|inside| inside.split_once('}'));
+            let group = group.and_then(|(number, after)| {
+                let group: usize = number.parse().ok()?;
+                let written = group.to_string() == number;
+                (written && group < pattern.captures_len()).then_some((group, after))
+            });
+            rest = match group {
+                Some((group, after)) => {
+                    push_literal(&mut parts, &mut literal);
+                    parts.push(Part::Group(group));
+                    after
+                }
+                None => {
+                    literal.push('{');
+                    brace.get(1..).unwrap_or_default()
+                }
+            };
+        }
+        literal.push_str(rest);
+        push_literal(&mut parts, &mut literal);
+        Self(parts)
+    }
+
+    /// A text of these parts, one after the other: literals, and the numbers of groups.
+    pub(super) fn of_parts(parts: impl IntoIterator<Item = Result<usize, String>>) -> Self {
+        let part = |part| match part {
+            Ok(group) => Part::Group(group),
+            Err(literal) => Part::Literal(literal),
+        };
+        Self(parts.into_iter().map(part).collect())
+    }
+
+    fn has_groups(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Group(_)))
+    }
+
+    fn expand(&self, captures: Option<&Captures<'_>>) -> String {
+        let mut text = String::with_capacity(64);
+        for part in &self.0 {
+            text.push_str(match part {
+                Part::Literal(literal) => literal,
+                Part::Group(group) => captures
+                    .and_then(|captures| captures.get(*group))
+                    .map_or("", |group| group.as_str()),
+            });
+        }
+        text
+    }
+}
+
+fn push_literal(parts: &mut Vec<Part>, literal: &mut String) {
+    if !literal.is_empty() {
+        parts.push(Part::Literal(std::mem::take(literal)));
+    }
+}
