@@ -306,7 +306,7 @@ async fn prepare(
     // Set once for each configuration, and this is the one place.
     let _ = plan.shared.runtime.set(tokio::runtime::Handle::current());
     for warning in &plan.warnings {
-        warn!("{}", warning.headline());
+        warn!("{}", warning.message());
     }
     let groups = group(std::mem::take(&mut plan.sites))?;
     let mut bound = Vec::new();

@@ -125,7 +125,8 @@ impl Server {
 
     /// Takes one packet; a reply that is known at once is appended to `out`.
     pub fn handle(self: &Arc<Self>, packet: &[u8], arrival: Arrival, out: &mut Vec<u8>) -> Handled {
-        let decoded = match decode::decode(packet) {
+        let mut scratch = [0; MAX_NAME];
+        let decoded = match decode::decode(packet, &mut scratch) {
             Ok(decoded) => decoded,
             Err(refusal) => {
                 let before = out.len();

@@ -482,8 +482,8 @@ fn only_what_belongs_to_the_question_is_stored() {
 }
 
 #[test]
-fn what_this_server_knows_itself_is_bounded_and_not_stored() {
-    for origin in [Origin::Zone, Origin::Local] {
+fn what_the_cluster_answers_is_bounded_and_not_stored() {
+    for (origin, stored) in [(Origin::Zone, false), (Origin::Local, true)] {
         let stub = Stub::new(move |query| {
             let mut answer = Answer::new(query, "kubernetes", origin).authoritative();
             for (section, owner, ttl, data) in [
@@ -518,12 +518,29 @@ fn what_this_server_knows_itself_is_bounded_and_not_stored() {
             let expected = [1, 2, 3].map(|last| format!("A.example.org. 30 IN A 10.0.0.{last}"));
             assert_eq!(told.answer, expected);
             assert_eq!(told.flags, Flags::RD.with(Flags::AA));
-            assert_eq!(kit.asked(), round);
+            assert_eq!(kit.asked(), if stored { 1 } else { round });
         }
         assert_eq!(kit.metric("requests_total"), 2.0);
-        assert_eq!(kit.metric("misses_total"), 2.0);
-        assert_eq!(kit.metric(r#"entries{type="success"}"#), 0.0);
+        let entries = kit.metric(r#"entries{type="success"}"#);
+        assert_eq!(entries, f64::from(stored));
+        assert_eq!(kit.metric("misses_total"), 2.0 - entries);
     }
+}
+
+#[test]
+fn what_this_server_is_configured_to_answer_is_stored_whole() {
+    let stub = Stub::new(|query| {
+        let mut answer = Answer::new(query, "template", Origin::Local);
+        let stray: &[&str] = &["stray.example.com. 300 IN A 6.6.6.6"];
+        answer.body = Body::Records(Arc::new(records([A, &[], stray])));
+        answer.into()
+    });
+    let kit = Kit::new("cache", stub);
+    for _ in 0..2 {
+        let told = Ask::new("a.example.org. A").now(&kit.chain);
+        assert_eq!(told.additional.len(), 1);
+    }
+    assert_eq!(kit.asked(), 1);
 }
 
 #[test]
