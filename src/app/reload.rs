@@ -1,6 +1,5 @@
 //! The life of a running server: signals, and the Corefile's changes.
 
-use std::fmt;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -188,13 +187,4 @@ fn tell_failure(failed: &StartError, asker: Asker) {
         .filter(|line| !line.is_empty())
         .for_each(|line| error!("{line}"));
     error!("the Corefile is not used; the configuration before it serves on");
-}
-
-/// A duration as Go prints it, whole seconds and milliseconds.
-pub(super) struct Seconds(pub(super) Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}s", self.0.as_secs_f64())
-    }
 }
