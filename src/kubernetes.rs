@@ -3,4 +3,11 @@
 
 pub mod event;
 pub mod manifests;
+pub mod name;
 pub mod object;
+pub mod selector;
+pub mod store;
+pub mod zone;
+
+#[cfg(test)]
+mod testkit;

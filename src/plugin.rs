@@ -3,9 +3,22 @@
 //! A plugin is one file here, one line in [`REGISTRY`], and one page in `docs/plugins`.
 
 pub mod bind;
+pub mod cache;
+pub mod errors;
+pub mod fall;
 pub mod forward;
+pub mod health;
+pub mod hosts;
+pub mod kubernetes;
+pub mod loadbalance;
+pub mod log;
 pub mod loop_;
+pub mod prometheus;
+pub mod ready;
+pub mod reload;
 pub mod setup;
+pub mod tls;
+pub mod whoami;
 
 use crate::corefile::Directive;
 use setup::{Setup, SetupError};
@@ -18,24 +31,136 @@ pub struct Entry {
     pub setup: fn(&mut Setup<'_>) -> Result<(), SetupError>,
 }
 
+impl Entry {
+    const fn new(name: &'static str, setup: fn(&mut Setup<'_>) -> Result<(), SetupError>) -> Self {
+        Self { name, setup }
+    }
+}
+
 /// All plugins, in the order in which a query meets them.
 pub const REGISTRY: &[Entry] = &[
-    Entry {
-        name: "bind",
-        setup: bind::setup,
-    },
-    Entry {
-        name: "loop",
-        setup: loop_::setup,
-    },
-    Entry {
-        name: "forward",
-        setup: forward::setup,
-    },
+    Entry::new("reload", reload::setup),
+    Entry::new("bind", bind::setup),
+    Entry::new("ready", ready::setup),
+    Entry::new("health", health::setup),
+    Entry::new("prometheus", prometheus::setup),
+    Entry::new("errors", errors::setup),
+    Entry::new("log", log::setup),
+    Entry::new("loadbalance", loadbalance::setup),
+    Entry::new("cache", cache::setup),
+    Entry::new("tls", tls::setup),
+    Entry::new("hosts", hosts::setup),
+    Entry::new("kubernetes", kubernetes::setup),
+    Entry::new("loop", loop_::setup),
+    Entry::new("forward", forward::setup),
+    Entry::new("whoami", whoami::setup),
 ];
 
 /// Directives of CoreDNS that callsign does not have, or not yet; with what to use instead.
-const MISSING: &[(&str, &str)] = &[];
+const MISSING: &[(&str, &str)] = &[
+    ("root", NOT_YET),
+    ("metadata", NOT_YET),
+    (
+        "geoip",
+        "a cluster's clients have no place on the map; take the directive out",
+    ),
+    ("cancel", NOT_YET),
+    ("proxyproto", NOT_YET),
+    ("quic", NOT_YET),
+    ("grpc_server", "gRPC is not spoken; serve tls:// instead"),
+    ("https", NOT_YET),
+    ("https3", NOT_YET),
+    ("timeouts", NOT_YET),
+    (
+        "multisocket",
+        "there is a socket for each processor in any case; take the directive out",
+    ),
+    ("nsid", NOT_YET),
+    ("bufsize", NOT_YET),
+    ("debug", NOT_YET),
+    ("trace", NOT_YET),
+    ("pprof", NOT_YET),
+    (
+        "shed",
+        "what waits is bounded in any case; take the directive out",
+    ),
+    ("dnstap", NOT_YET),
+    ("local", NOT_YET),
+    ("dns64", NOT_YET),
+    ("siit", NOT_YET),
+    ("any", NOT_YET),
+    ("chaos", NOT_YET),
+    ("tsig", NOT_YET),
+    ("rewrite", NOT_YET),
+    ("autopath", NOT_YET),
+    ("acl", NOT_YET),
+    ("header", NOT_YET),
+    ("dnssec", NOT_YET),
+    ("minimal", NOT_YET),
+    ("template", NOT_YET),
+    ("transfer", NOT_YET),
+    ("dynupdate", NOT_YET),
+    (
+        "route53",
+        "forward the zone to the VPC's resolver instead: forward ZONE 169.254.169.253",
+    ),
+    (
+        "azure",
+        "forward the zone to the platform's resolver instead: forward ZONE 168.63.129.16",
+    ),
+    (
+        "clouddns",
+        "forward the zone to the metadata server instead: forward ZONE 169.254.169.254",
+    ),
+    ("k8s_external", NOT_YET),
+    ("file", NOT_YET),
+    ("auto", NOT_YET),
+    ("secondary", NOT_YET),
+    ("etcd", NOT_YET),
+    (
+        "grpc",
+        "forward over TLS instead: forward FROM tls://ADDRESS",
+    ),
+    ("erratic", NOT_YET),
+    ("on", NOT_YET),
+    ("sign", NOT_YET),
+    ("view", NOT_YET),
+    (
+        "nomad",
+        "forward the zone to Consul's DNS instead: forward consul ADDRESS:8600",
+    ),
+    (
+        "ocp_dnsnameresolver",
+        "it is a plugin of OpenShift's image; take the directive out",
+    ),
+    (
+        "kubeapi",
+        "it is a plugin of Alibaba's image; take the directive out",
+    ),
+    (
+        "k8s_event",
+        "it is a plugin of Alibaba's image; take the directive out",
+    ),
+    (
+        "mdns",
+        "it is a plugin of OpenShift's older images; take the directive out",
+    ),
+    (
+        "vcluster",
+        "it is a plugin of vCluster's image; take the directive out",
+    ),
+    (
+        "proxy",
+        "CoreDNS has not had it since 1.5: write forward instead",
+    ),
+    (
+        "federation",
+        "CoreDNS has not had it since 1.7; take the directive out",
+    ),
+];
+
+/// What can be said of a plugin that is to come.
+const NOT_YET: &str = "it is to come; until then take the directive out, or stay with CoreDNS";
 
 /// The names that a line of a server block may start with: those of the plugins, and those for
 /// which there is an answer of their own.

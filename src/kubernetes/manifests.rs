@@ -1,12 +1,195 @@
-//! Cluster state from a directory of manifests.
+//! A source of cluster state without a cluster: a directory of manifests, or the sample cluster
+//! that is compiled in.
+//!
+//! It reads Namespaces, Services, EndpointSlices, Pods, Deployments, StatefulSets, ReplicaSets and
+//! DaemonSets, in YAML or JSON, and passes over every other kind. Then it does what a cluster's
+//! controllers would do, so that plain application manifests are enough:
+//!
+//! ```text
+//! files -> document -> given -> pods ------+-> endpoints -+-> cluster -> watch -> events
+//!          (decode)    (sort)   services --+              |
+//!                               (allot addresses)         namespaces, selectors
+//! ```
+//!
+//! - ClusterIPs are as written, or allotted from 10.96.0.0/12 and fd00:10:96::/112.
+//! - Pods come from replicas, with the names that Kubernetes gives them and addresses from
+//!   10.244.0.0/16 and fd00:10:244::/112 (each pod has both). They run and are ready, unless a
+//!   written Pod's `status` says otherwise. Pods in the host's network have the addresses of the one
+//!   node, 172.18.0.2 and fc00:f853:ccd:e793::2.
+//! - EndpointSlices come from selectors, with named target ports resolved. Written slices win.
+//! - What the API server would refuse is left out with an error; a namespace that only other
+//!   objects name is taken as existing, with a warning.
+//!
+//! An address depends on the object's namespace and name only. Adding, removing or changing other
+//! objects moves it only where two hashes meet.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use kube::core::Selector;
+use tokio::sync::mpsc;
+
+use super::event::Event;
+use super::object::Object;
+
+mod allot;
+mod cluster;
+mod document;
+mod embedded;
+mod endpoints;
+mod family;
+mod files;
+mod given;
+mod manifest;
+mod pods;
+mod services;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 /// Where manifests are read from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// A directory, with all folders in it.
+    /// every `*.yaml`, `*.yml` and `*.json` of a directory and of all below it; watched
     Directory(PathBuf),
-    /// The sample cluster that is part of the program.
+    /// the sample cluster of `config/cluster`, as it was when callsign was compiled
     Embedded,
+}
+
+/// What is asked of the source, as a DNS server would ask the API server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// yield Pods too
+    pub pods: bool,
+    /// Services, EndpointSlices and Pods must have these labels; a simulated slice has its Service's
+    pub labels: Selector,
+    /// Namespaces must have these labels; each has `kubernetes.io/metadata.name`
+    pub namespace_labels: Selector,
+}
+
+/// Manifests that stand in for an API server.
+#[derive(Clone, Debug)]
+pub struct Manifests {
+    source: Source,
+    options: Options,
+}
+
+/// Everything that a source holds at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Sorted by kind, namespace and name; each with where it stands, or what it was made from. The
+    /// place of a namespace that every cluster has is empty.
+    pub objects: Vec<(Object, Place)>,
+    /// sorted by place
+    pub problems: Vec<Problem>,
+}
+
+/// Where something stands in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// the file's path, from the directory as it was given
+    pub file: Arc<str>,
+    /// from 1; 0 where only the file is known
+    pub line: u32,
+    /// from 1, in characters; 0 where only the file is known
+    pub column: u32,
+}
+
+/// Something wrong with a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Problem {
+    /// where
+    pub place: Place,
+    /// how bad
+    pub severity: Severity,
+    /// what is wrong, why, and what is done about it
+    pub reason: String,
+}
+
+/// How bad a [`Problem`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// something is not served as it is written
+    Error,
+    /// everything is served, but a cluster might see it otherwise
+    Warning,
+}
+
+impl Manifests {
+    /// Reads nothing yet.
+    #[must_use]
+    pub fn new(source: Source, options: Options) -> Self {
+        Self { source, options }
+    }
+
+    /// Reads everything once. Blocks on the file system.
+    #[must_use]
+    pub fn load(&self) -> Loaded {
+        let mut files = match &self.source {
+            Source::Directory(_) => files::Files::default(),
+            Source::Embedded => files::Files::embedded(embedded::FILES),
+        };
+        if let Source::Directory(root) = &self.source {
+            files.load(files::Scan::new(root));
+        }
+        let cluster = cluster::simulate(files.manifests(), &self.options);
+        let mut problems: Vec<_> = files.problems().cloned().chain(cluster.problems).collect();
+        problems.sort();
+        Loaded {
+            objects: cluster.objects.into_values().collect(),
+            problems,
+        }
+    }
+
+    /// Yields a list of every kind, then each change within a second of it, until the receiver is
+    /// dropped. Dropping the future stops it too.
+    ///
+    /// Problems are logged, once each. A directory that cannot be listed at the start yields
+    /// nothing until it can; later, what was read of it stays.
+    pub async fn run(self, events: mpsc::Sender<Event>) {
+        match self.source {
+            Source::Directory(root) => watch::directory(root, self.options, events).await,
+            Source::Embedded => watch::embedded(embedded::FILES, self.options, events).await,
+        }
+    }
+}
+
+impl Problem {
+    fn error(place: Place, reason: String) -> Self {
+        Self {
+            place,
+            severity: Severity::Error,
+            reason,
+        }
+    }
+
+    fn warning(place: Place, reason: String) -> Self {
+        Self {
+            place,
+            severity: Severity::Warning,
+            reason,
+        }
+    }
+
+    /// An object that an API server would refuse.
+    fn refused(place: &Place, what: &str, reason: &str) -> Self {
+        let reason = format!("{what} is left out, as an API server would refuse it: {reason}");
+        Self::error(place.clone(), reason)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}:{}", self.file, self.column),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.reason)
+    }
 }

@@ -85,7 +85,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     setup.shared.exports.push((block, probe.clone()));
     let own = Own {
         listening: setup.shared.listening.clone(),
-        host: setup.block.listen.bind.first().cloned(),
+        host: setup.block.listen.hosts().next().map(str::to_owned),
         port: setup.block.port,
     };
     let task = probe.clone();

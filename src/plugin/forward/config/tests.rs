@@ -34,6 +34,7 @@ fn parse_lines(lines: &str) -> (Result<Vec<Config>, String>, Vec<String>) {
         plugins: Vec::new(),
         filters: Vec::new(),
         listen: Listen::default(),
+        ready: false,
     };
     let (mut shared, mut warnings) = (Shared::default(), Vec::new());
     let mut setup = Setup {

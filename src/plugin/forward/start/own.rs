@@ -10,8 +10,7 @@ use crate::plugin::setup::Setup;
 pub(super) struct Own {
     ports: Vec<u16>,
     /// What `bind` says; nothing is all addresses.
-    bind: Vec<String>,
-    except: Vec<String>,
+    bind: Vec<bind::Rule>,
 }
 
 impl Own {
@@ -21,7 +20,6 @@ impl Own {
         Self {
             ports: keys.map(|key| key.port_or(setup.block.port)).collect(),
             bind: setup.block.listen.bind.clone(),
-            except: setup.block.listen.bind_except.clone(),
         }
     }
 
@@ -32,7 +30,8 @@ impl Own {
             return false;
         }
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let hosts = bind::resolve(&self.bind, &self.except).unwrap_or_default();
+        let hosts =
+            bind::resolve(&self.bind, &bind::interfaces().unwrap_or_default()).unwrap_or_default();
         if hosts.contains(&address.ip()) {
             return true;
         }
@@ -108,8 +107,13 @@ mod tests {
         ] {
             let own = Own {
                 ports: vec![53],
-                bind: bind.iter().map(|host| (*host).to_owned()).collect(),
-                except: Vec::new(),
+                bind: (!bind.is_empty())
+                    .then(|| bind::Rule {
+                        hosts: bind.iter().map(|host| (*host).to_owned()).collect(),
+                        except: Vec::new(),
+                    })
+                    .into_iter()
+                    .collect(),
             };
             let listening = [listening.parse().unwrap()];
             let upstream = upstream.parse().unwrap();

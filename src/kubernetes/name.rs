@@ -1,0 +1,256 @@
+//! The grammar of the names under a cluster zone, by numbered cases.
+//!
+//! The plugin cuts the zone off the question's name and hands the rest to [`parse`]; what comes
+//! back is what the zone is asked for. Nothing here looks anything up, and nothing allocates.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Which names a zone of the plugin can hold.
+///
+/// Zones of the `multicluster` option will be a third kind: there the two labels left of a
+/// Service without underscores are an endpoint and its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grammar {
+    /// names of Services and pods
+    Cluster,
+    /// `in-addr.arpa`, `ip6.arpa` and what is below: no Service or pod has a name here
+    Reverse,
+}
+
+/// What a name asks for. The labels are the question's own bytes, in lower case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed<'q> {
+    /// Case 1: the zone itself.
+    Apex,
+    /// Case 2: `dns-version`, whose TXT record tells the version of the specification.
+    DnsVersion,
+    /// Case 3: `ns.dns`, the name server of the SOA and NS records.
+    NameServer,
+    /// Case 4: `svc` or `pod`, which hold no record and always exist.
+    Subtree,
+    /// Case 5: `NAMESPACE.svc` or `NAMESPACE.pod`.
+    Namespace {
+        /// which of the two
+        subtree: Subtree,
+        /// the label left of it
+        namespace: &'q [u8],
+    },
+    /// Cases 6 to 8: a Service, or something under it.
+    Service(Service<'q>),
+    /// Case 9: `A-B-C-D.NAMESPACE.pod`. As in CoreDNS, one or two labels left of it change
+    /// nothing.
+    Pod {
+        /// the address, its separators written as `-`
+        label: &'q [u8],
+        /// the label right of it
+        namespace: &'q [u8],
+    },
+    /// Any other name; it does not exist.
+    Invalid,
+}
+
+/// The two halves of a cluster zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subtree {
+    /// `svc`
+    Services,
+    /// `pod`
+    Pods,
+}
+
+/// A name at or under `SERVICE.NAMESPACE.svc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service<'q> {
+    /// the labels of Service and namespace as they lie in the question, each with its length
+    /// before it: the key of the zone
+    pub key: &'q [u8],
+    /// the label of the namespace alone
+    pub namespace: &'q [u8],
+    /// what is left of them
+    pub part: Part<'q>,
+}
+
+/// Which part of a Service a name asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'q> {
+    /// Case 6: `SERVICE.NAMESPACE.svc`
+    Whole,
+    /// Case 7: `ENDPOINT.SERVICE.NAMESPACE.svc`
+    Endpoint(&'q [u8]),
+    /// Case 8: `_PORT._PROTOCOL.SERVICE.NAMESPACE.svc`
+    Port(PortFilter<'q>),
+}
+
+/// The port that a name asks for. An underscore before either label is optional and not part of
+/// it. A label that is only an underscore leaves nothing, and nothing matches every port: so
+/// `_._tcp.SERVICE` asks for all TCP ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortFilter<'q> {
+    /// the port's name; empty for any
+    pub name: &'q [u8],
+    /// `tcp`, `udp` or `sctp`; empty for any
+    pub protocol: &'q [u8],
+}
+
+/// The most labels that a name may have left of the zone: case 8.
+const MOST_LABELS: usize = 5;
+
+/// Says what `relative` asks for: the labels left of the zone, in wire form (each with its length
+/// before it, no root) and lower case.
+///
+/// The names of the `zonal` option, `TOPOLOGY.pin._zone.SERVICE.NAMESPACE.svc`, are those that
+/// are too long here.
+#[must_use]
+pub fn parse(relative: &[u8], grammar: Grammar) -> Parsed<'_> {
+    let mut labels: [&[u8]; MOST_LABELS] = Default::default();
+    let mut count = 0;
+    let mut rest = relative;
+    while let Some((label, after)) = split_label(rest) {
+        let Some(slot) = labels.get_mut(count) else {
+            return Parsed::Invalid;
+        };
+        *slot = label;
+        count += 1;
+        rest = after;
+    }
+    if !rest.is_empty() {
+        return Parsed::Invalid;
+    }
+    let labels = labels.get(..count).unwrap_or_default();
+    match (labels, grammar) {
+        ([], _) => Parsed::Apex,
+        ([b"svc" | b"pod"], _) => Parsed::Subtree,
+        ([b"dns-version"], _) => Parsed::DnsVersion,
+        ([b"ns", b"dns"], _) => Parsed::NameServer,
+        (_, Grammar::Reverse) => Parsed::Invalid,
+        ([namespace, b"svc"], _) => Parsed::Namespace {
+            subtree: Subtree::Services,
+            namespace,
+        },
+        ([namespace, b"pod"], _) => Parsed::Namespace {
+            subtree: Subtree::Pods,
+            namespace,
+        },
+        ([left @ .., service, namespace, b"svc"], _) => {
+            let part = match left {
+                [] => Part::Whole,
+                [endpoint] => Part::Endpoint(endpoint),
+                [port, protocol] => Part::Port(PortFilter {
+                    name: without_underscore(port),
+                    protocol: without_underscore(protocol),
+                }),
+                _ => return Parsed::Invalid,
+            };
+            let key = adjacent(relative, left, service.len() + namespace.len() + 2);
+            Parsed::Service(Service {
+                key,
+                namespace,
+                part,
+            })
+        }
+        ([.., label, namespace, b"pod"], _) => Parsed::Pod { label, namespace },
+        _ => Parsed::Invalid,
+    }
+}
+
+/// The address that a name under `in-addr.arpa` or `ip6.arpa` stands for: RFC 1035, section 3.5
+/// and RFC 3596, section 2.5. `name` is the whole name in wire form and lower case, with or
+/// without the root.
+///
+/// As in CoreDNS, up to three labels left of a whole IPv6 name change nothing. Any other name of
+/// more or fewer labels than an address has is none.
+#[must_use]
+pub fn reverse(name: &[u8]) -> Option<IpAddr> {
+    let name = name.strip_suffix(b"\0").unwrap_or(name);
+    if let Some(octets) = name.strip_suffix(b"\x07in-addr\x04arpa") {
+        return reverse4(octets).map(IpAddr::V4);
+    }
+    let nibbles = name.strip_suffix(b"\x03ip6\x04arpa")?;
+    reverse6(nibbles).map(|address| IpAddr::V6(address).to_canonical())
+}
+
+/// The labels of a Service and its namespace in wire form: the [`Service::key`] of a question for
+/// it. `None` where one of them is no label.
+#[must_use]
+pub fn service_key(namespace: &str, service: &str) -> Option<Box<[u8]>> {
+    let mut key = Vec::with_capacity(service.len() + namespace.len() + 2);
+    for label in [service, namespace] {
+        let length = u8::try_from(label.len()).ok();
+        key.push(length.filter(|length| (1..=63).contains(length))?);
+        key.extend_from_slice(label.as_bytes());
+    }
+    Some(key.into())
+}
+
+fn reverse4(labels: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut rest = labels;
+    for octet in octets.iter_mut().rev() {
+        let (label, after) = split_label(rest)?;
+        *octet = decimal_octet(label)?;
+        rest = after;
+    }
+    rest.is_empty().then(|| Ipv4Addr::from(octets))
+}
+
+fn reverse6(labels: &[u8]) -> Option<Ipv6Addr> {
+    const NIBBLE: usize = 2; // a length and a digit
+    let split = labels.len().checked_sub(32 * NIBBLE)?;
+    let (ignored, nibbles) = labels.split_at_checked(split)?;
+    if label_count(ignored)? > 3 {
+        return None;
+    }
+    let mut address = 0;
+    for (place, nibble) in nibbles.chunks_exact(NIBBLE).enumerate() {
+        let [1, digit] = nibble else { return None };
+        let value = char::from(*digit).to_digit(16)?;
+        address |= u128::from(value) << (4 * place);
+    }
+    Some(Ipv6Addr::from(address))
+}
+
+/// An octet as text, without leading zeros.
+fn decimal_octet(label: &[u8]) -> Option<u8> {
+    match label {
+        [b'0'] => Some(0),
+        [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(label).ok()?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+/// The first label and what follows its last byte. `None` at the end, and where the bytes are no
+/// label.
+pub(super) fn split_label(wire: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&length, rest) = wire.split_first()?;
+    if !(1..=63).contains(&length) {
+        return None;
+    }
+    rest.split_at_checked(usize::from(length))
+}
+
+fn label_count(mut wire: &[u8]) -> Option<usize> {
+    let mut count = 0;
+    while !wire.is_empty() {
+        (_, wire) = split_label(wire)?;
+        count += 1;
+    }
+    Some(count)
+}
+
+/// `length` bytes of `relative` after the labels in `left`.
+fn adjacent<'q>(relative: &'q [u8], left: &[&[u8]], length: usize) -> &'q [u8] {
+    let start = left.iter().map(|label| label.len() + 1).sum();
+    relative
+        .get(start..)
+        .and_then(|from| from.get(..length))
+        .unwrap_or_default()
+}
+
+fn without_underscore(label: &[u8]) -> &[u8] {
+    label.strip_prefix(b"_").unwrap_or(label)
+}
+
+#[cfg(test)]
+mod tests;

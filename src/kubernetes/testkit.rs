@@ -1,0 +1,244 @@
+//! Objects and answers as text, for the tests of the store and the zone.
+
+use super::event::Event;
+use super::name::{self, Grammar, Parsed};
+use super::object::{
+    Endpoint, EndpointSlice, Key, Kind, Namespace, Object, Pod, Port, Protocol, Service,
+    ServiceKind,
+};
+use super::store::{self, Store};
+use super::zone::{Found, Label, Pointers, Selection, Shape, View, Zone};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub(super) const ALL_KINDS: [Kind; 4] = [
+    Kind::Namespace,
+    Kind::Service,
+    Kind::EndpointSlice,
+    Kind::Pod,
+];
+
+/// A zone of these objects, whose lists are complete, and its store.
+pub(super) fn cluster(text: &str) -> (Store, Arc<Zone>) {
+    let (mut store, zone) = store::new(&ALL_KINDS);
+    apply(&mut store, text);
+    for kind in ALL_KINDS {
+        store.apply(Event::Listed(kind), 0);
+    }
+    (store, zone)
+}
+
+/// Applies objects, at time 0.
+pub(super) fn apply(store: &mut Store, text: &str) {
+    for object in objects(text) {
+        store.apply(Event::Apply(object), 0);
+    }
+}
+
+/// Reads objects, one a line:
+///
+/// ```text
+/// namespace default
+/// service   default/web 10.96.0.1,fd00::1 http:80/TCP :53/UDP
+/// service   default/db  None
+/// service   default/ext ->www.example.com
+/// slice     default/web-1 web http:8080/TCP | 10.0.0.1 10.0.0.2(a,web-xyz) 10.0.0.3! 10.0.0.4+fd00::4
+/// pod       default/web-xyz 10.0.0.1,fd00::1
+/// ```
+///
+/// In the brackets are the host name and the pod; `!` says not ready.
+pub(super) fn objects(text: &str) -> Vec<Object> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(object).collect()
+}
+
+pub(super) fn object(line: &str) -> Object {
+    let (words, endpoints) = line.split_once('|').unwrap_or((line, ""));
+    let words: Vec<&str> = words.split_whitespace().collect();
+    match words[..] {
+        ["namespace", name] => Object::Namespace(Namespace { name: name.into() }),
+        ["service", name, kind, ref ports @ ..] => Object::Service(Service {
+            key: key(name),
+            kind: match kind.strip_prefix("->") {
+                Some(target) => ServiceKind::ExternalName(target.into()),
+                None if kind == "None" => ServiceKind::Headless,
+                None => ServiceKind::ClusterIp(ips(kind, ',')),
+            },
+            ports: ports.iter().map(|port| self::port(port)).collect(),
+            external: None,
+        }),
+        ["slice", name, service, ref ports @ ..] => Object::EndpointSlice(EndpointSlice {
+            key: key(name),
+            service: service.trim_matches('-').into(),
+            endpoints: endpoints.split_whitespace().map(endpoint).collect(),
+            ports: ports.iter().map(|port| self::port(port)).collect(),
+            triggered: None,
+        }),
+        ["pod", name, ref addresses @ ..] => Object::Pod(Pod {
+            key: key(name),
+            ips: addresses.iter().flat_map(|text| ips(text, ',')).collect(),
+        }),
+        _ => panic!("not an object: {line}"),
+    }
+}
+
+pub(super) fn key(name: &str) -> Key {
+    let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+    Key {
+        namespace: namespace.into(),
+        name: name.into(),
+    }
+}
+
+fn ips(text: &str, separator: char) -> Box<[IpAddr]> {
+    let texts = text.split(separator).filter(|text| *text != "-");
+    texts.map(|text| text.parse().expect(text)).collect()
+}
+
+fn port(text: &str) -> Port {
+    let (name, rest) = text.split_once(':').expect(text);
+    let (number, protocol) = rest.split_once('/').expect(text);
+    Port {
+        name: name.into(),
+        protocol: match protocol {
+            "UDP" => Protocol::Udp,
+            "SCTP" => Protocol::Sctp,
+            _ => Protocol::Tcp,
+        },
+        number: number.parse().expect(text),
+    }
+}
+
+fn endpoint(text: &str) -> Endpoint {
+    let (text, ready) = match text.strip_suffix('!') {
+        Some(text) => (text, false),
+        None => (text, true),
+    };
+    let (addresses, names) = text.split_once('(').unwrap_or((text, ",)"));
+    let (hostname, pod) = names.trim_end_matches(')').split_once(',').expect(text);
+    let name = |name: &str| (!name.is_empty()).then(|| name.into());
+    Endpoint {
+        addresses: ips(addresses, '+'),
+        ready,
+        hostname: name(hostname),
+        pod: name(pod),
+        node: None,
+        zone: None,
+    }
+}
+
+/// The records of `NAME TYPE`, sorted, the name without its zone and the glue after a `+`; or
+/// `NXDOMAIN` or `NODATA`. `ADDRESS PTR` asks for an address.
+pub(super) fn ask(zone: &Zone, view: &View, question: &str) -> Vec<String> {
+    let (name, qtype) = question.split_once(' ').expect(question);
+    if qtype == "PTR" {
+        return pointers(zone, view, name.parse().expect(question));
+    }
+    let wire = wire(name);
+    let parsed = name::parse(&wire, Grammar::Cluster);
+    let mut records = match zone.find(view, &parsed) {
+        Found::Nothing => vec!["NXDOMAIN".to_owned()],
+        Found::Empty => Vec::new(),
+        Found::ExternalName(entry) => match (entry.shape(), qtype) {
+            (_, "SRV") => Vec::new(),
+            (Shape::ExternalName(Some(target)), _) => vec![format!("CNAME {target}")],
+            (shape, _) => panic!("a CNAME to {shape:?}"),
+        },
+        Found::Service(selection) => selected(&selection, &parsed, qtype),
+        Found::Pod { address, count } => {
+            let own = labels(&wire).split_off(labels(&wire).len() - 3).join(".");
+            let weight = (100 / count).max(1);
+            match qtype {
+                "SRV" => vec![
+                    format!("SRV 0 {weight} 0 {own}"),
+                    format!("+ {own} {address}"),
+                ],
+                _ if is_of(address, qtype) => vec![format!("{qtype} {address}")],
+                _ => Vec::new(),
+            }
+        }
+    };
+    if records.is_empty() {
+        records.push("NODATA".to_owned());
+    }
+    records.sort();
+    records
+}
+
+fn selected(selection: &Selection<'_>, parsed: &Parsed<'_>, qtype: &str) -> Vec<String> {
+    let Parsed::Service(service) = parsed else {
+        panic!("a Service at {parsed:?}");
+    };
+    let service = labels(service.key).join(".");
+    match qtype {
+        "A" => {
+            let addresses = selection.v4();
+            let addresses = addresses.iter().flat_map(|all| all.iter());
+            addresses.map(|address| format!("A {address}")).collect()
+        }
+        "AAAA" => {
+            let addresses = selection.v6();
+            let addresses = addresses.iter().flat_map(|all| all.iter());
+            addresses.map(|address| format!("AAAA {address}")).collect()
+        }
+        _ => {
+            let srv = selection.srv(usize::MAX);
+            let mut records = Vec::new();
+            for target in &srv.targets {
+                let name = under(target.endpoint, &service);
+                let of_port = |port| format!("SRV 0 {} {port} {name}.svc", srv.weight);
+                records.extend(target.ports.iter().map(of_port));
+                let glue = |address| format!("+ {name}.svc {address}");
+                records.extend(target.addresses.iter().map(glue));
+            }
+            records
+        }
+    }
+}
+
+fn pointers(zone: &Zone, view: &View, address: IpAddr) -> Vec<String> {
+    let text = |name: &[u8]| labels(name).join(".");
+    let mut records = match zone.pointers(view, address) {
+        Pointers::Nothing => vec!["NXDOMAIN".to_owned()],
+        Pointers::Service(service) => vec![format!("PTR {}.svc", text(service.name()))],
+        Pointers::Endpoints(endpoints) => {
+            let target = |(service, label): &(Arc<super::zone::Service>, Label)| {
+                format!("PTR {}.svc", under(Some(*label), &text(service.name())))
+            };
+            endpoints.iter().map(target).collect()
+        }
+    };
+    records.sort();
+    records
+}
+
+pub(super) fn under(endpoint: Option<Label>, service: &str) -> String {
+    match endpoint {
+        Some(label) => format!("{}.{service}", String::from_utf8_lossy(label.as_bytes())),
+        None => service.to_owned(),
+    }
+}
+
+fn is_of(address: IpAddr, qtype: &str) -> bool {
+    (qtype == "A" && address.is_ipv4()) || (qtype == "AAAA" && address.is_ipv6())
+}
+
+/// A name as text in wire form, without the root. `@` is the name of no label.
+pub(super) fn wire(name: &str) -> Vec<u8> {
+    let labels = name
+        .split('.')
+        .filter(|label| !label.is_empty() && *label != "@");
+    labels
+        .flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat())
+        .collect()
+}
+
+/// The labels of a name in wire form.
+pub(super) fn labels(mut wire: &[u8]) -> Vec<String> {
+    let mut labels = Vec::new();
+    while let Some((label, rest)) = name::split_label(wire) {
+        labels.push(String::from_utf8_lossy(label).into_owned());
+        wire = rest;
+    }
+    labels
+}

@@ -1,0 +1,335 @@
+//! What a Service's name stands for, at one moment.
+
+use super::slice::Slice;
+use super::unique::Unique;
+use crate::kubernetes::object::Port;
+use arc_swap::ArcSwap;
+use std::cmp::Ordering;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+/// A name that something in the cluster gives to a Service: the Service itself, or an
+/// EndpointSlice, which can come first and stay longer.
+#[derive(Debug)]
+pub struct Service {
+    /// the labels of Service and namespace, each with its length before it
+    name: Box<[u8]>,
+    namespace: Arc<Namespace>,
+    entry: ArcSwap<Entry>,
+    /// the number of the list of Services that last named it
+    list: AtomicU32,
+}
+
+/// A namespace that is there, or that a Service or slice is in.
+#[derive(Debug)]
+pub struct Namespace {
+    name: Box<str>,
+    exists: AtomicBool,
+    /// how many [`Service`]s are in it
+    services: AtomicU32,
+    /// the number of the list of Namespaces that last named it
+    list: AtomicU32,
+}
+
+/// One state of a Service: it never changes, so an answer made of it is never torn.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry {
+    shape: Shape,
+    ports: Arc<[Port]>,
+    v4: Arc<[Ipv4Addr]>,
+    v6: Arc<[Ipv6Addr]>,
+    /// in the order of their names
+    slices: Box<[Arc<Slice>]>,
+    ready: u32,
+    not_ready: u32,
+}
+
+/// What kind of records the name has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// There are endpoints, but no Service of the name: only addresses lead here.
+    Absent,
+    /// Records of its own addresses.
+    ClusterIp {
+        /// whether the first of them is IPv6, which orders glue
+        v6_first: bool,
+    },
+    /// Records of its ready endpoints.
+    Headless,
+    /// A CNAME to this text. `None` where the Service gives an address in place of a name: then
+    /// it has no record.
+    ExternalName(Option<Box<str>>),
+}
+
+impl Service {
+    pub(in crate::kubernetes) fn new(
+        name: Box<[u8]>,
+        namespace: Arc<Namespace>,
+        entry: Arc<Entry>,
+    ) -> Self {
+        Self {
+            name,
+            namespace,
+            entry: ArcSwap::new(entry),
+            list: AtomicU32::new(0),
+        }
+    }
+
+    /// The name left of `svc.ZONE`, in wire form: the labels of Service and namespace, each with
+    /// its length before it.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// The Service's own label.
+    #[must_use]
+    pub fn label(&self) -> &[u8] {
+        let length = self.name.first().map_or(0, |length| usize::from(*length));
+        self.name.get(1..=length).unwrap_or_default()
+    }
+
+    /// Its namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Its state now.
+    #[must_use]
+    pub fn entry(&self) -> Arc<Entry> {
+        self.entry.load_full()
+    }
+
+    pub(in crate::kubernetes) fn set(&self, entry: Arc<Entry>) {
+        self.entry.store(entry);
+    }
+
+    pub(in crate::kubernetes) fn set_list(&self, list: u32) {
+        self.list.store(list, Relaxed);
+    }
+
+    pub(in crate::kubernetes) fn list(&self) -> u32 {
+        self.list.load(Relaxed)
+    }
+}
+
+impl PartialEq for Service {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Service {}
+
+impl PartialOrd for Service {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Service {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.cmp(&other.name)
+    }
+}
+
+impl Namespace {
+    pub(in crate::kubernetes) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            exists: AtomicBool::new(false),
+            services: AtomicU32::new(0),
+            list: AtomicU32::new(0),
+        }
+    }
+
+    /// `metadata.name`
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the Namespace itself is there: without it no name is in it.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.exists.load(Relaxed)
+    }
+
+    /// Says whether it is there, and returns whether it was.
+    pub(in crate::kubernetes) fn set_exists(&self, exists: bool) -> bool {
+        self.exists.swap(exists, Relaxed)
+    }
+
+    pub(in crate::kubernetes) fn set_list(&self, list: u32) {
+        self.list.store(list, Relaxed);
+    }
+
+    pub(in crate::kubernetes) fn list(&self) -> u32 {
+        self.list.load(Relaxed)
+    }
+
+    pub(in crate::kubernetes) fn enter(&self) {
+        self.services.fetch_add(1, Relaxed);
+    }
+
+    /// A Service is gone; returns whether it was the last.
+    pub(in crate::kubernetes) fn leave(&self) -> bool {
+        self.services.fetch_sub(1, Relaxed) == 1
+    }
+
+    pub(in crate::kubernetes) fn is_void(&self) -> bool {
+        !self.exists() && self.services.load(Relaxed) == 0
+    }
+}
+
+impl Entry {
+    /// A name that nothing gives yet.
+    pub(in crate::kubernetes) fn void() -> Self {
+        Self::new(Shape::Absent, Arc::default(), &[], Box::default())
+    }
+
+    /// A Service with these addresses, if it is a [`Shape::ClusterIp`], and these endpoints.
+    pub(in crate::kubernetes) fn new(
+        shape: Shape,
+        ports: Arc<[Port]>,
+        cluster_ips: &[IpAddr],
+        slices: Box<[Arc<Slice>]>,
+    ) -> Self {
+        let v4 = Unique::of(cluster_ips.iter().copied().filter_map(as_v4));
+        let v6 = Unique::of(cluster_ips.iter().copied().filter_map(as_v6));
+        Self {
+            shape,
+            ports,
+            v4,
+            v6,
+            slices: Box::default(),
+            ready: 0,
+            not_ready: 0,
+        }
+        .with_slices(slices)
+    }
+
+    /// The same Service with other endpoints.
+    pub(in crate::kubernetes) fn with_slices(&self, slices: Box<[Arc<Slice>]>) -> Self {
+        let addresses = || slices.iter().flat_map(|slice| slice.addresses());
+        let (v4, v6) = match self.shape {
+            Shape::Headless => (
+                Unique::of(addresses().filter_map(as_v4)),
+                Unique::of(addresses().filter_map(as_v6)),
+            ),
+            _ => (self.v4.clone(), self.v6.clone()),
+        };
+        let ready = slices.iter().map(|slice| slice.ready()).sum::<usize>();
+        let not_ready = slices
+            .iter()
+            .fold(0_u32, |sum, slice| sum.saturating_add(slice.not_ready()));
+        Self {
+            shape: self.shape.clone(),
+            ports: self.ports.clone(),
+            v4,
+            v6,
+            ready: u32::try_from(ready).unwrap_or(u32::MAX),
+            not_ready,
+            slices,
+        }
+    }
+
+    /// What kind of records it has.
+    #[must_use]
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The Service's ports, in the object's order.
+    #[must_use]
+    pub fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    /// The addresses that the name itself has, each once: the Service's own, or if it is headless
+    /// those of its ready endpoints.
+    #[must_use]
+    pub fn v4(&self) -> &Arc<[Ipv4Addr]> {
+        &self.v4
+    }
+
+    /// As [`Entry::v4`].
+    #[must_use]
+    pub fn v6(&self) -> &Arc<[Ipv6Addr]> {
+        &self.v6
+    }
+
+    /// Its endpoints, in the order of the slices' names.
+    #[must_use]
+    pub fn slices(&self) -> &[Arc<Slice>] {
+        &self.slices
+    }
+
+    /// How many ready addresses its endpoints have.
+    #[must_use]
+    pub fn ready(&self) -> u32 {
+        self.ready
+    }
+
+    /// How many endpoints are not ready, so in no answer.
+    #[must_use]
+    pub fn not_ready(&self) -> u32 {
+        self.not_ready
+    }
+
+    /// The addresses of a [`Shape::ClusterIp`], first family first.
+    pub fn cluster_ips(&self) -> impl Iterator<Item = IpAddr> {
+        let (v4, v6, v6_first) = match self.shape {
+            Shape::ClusterIp { v6_first } => (&self.v4[..], &self.v6[..], v6_first),
+            _ => (&[][..], &[][..], false),
+        };
+        let (first, last) = if v6_first {
+            (v6, &[][..])
+        } else {
+            (&[][..], v6)
+        };
+        let v4 = v4.iter().copied().map(IpAddr::V4);
+        first
+            .iter()
+            .copied()
+            .map(IpAddr::V6)
+            .chain(v4)
+            .chain(last.iter().copied().map(IpAddr::V6))
+    }
+
+    /// Whether the address is one of the Service's own.
+    #[must_use]
+    pub fn has_cluster_ip(&self, address: IpAddr) -> bool {
+        matches!(self.shape, Shape::ClusterIp { .. })
+            && match address {
+                IpAddr::V4(address) => self.v4.contains(&address),
+                IpAddr::V6(address) => self.v6.contains(&address),
+            }
+    }
+
+    /// Whether the address leads here.
+    pub(in crate::kubernetes) fn holds(&self, address: IpAddr) -> bool {
+        self.has_cluster_ip(address) || self.slices.iter().any(|slice| slice.holds(address))
+    }
+
+    /// Whether nothing gives the name any more.
+    pub(in crate::kubernetes) fn is_void(&self) -> bool {
+        self.shape == Shape::Absent && self.slices.is_empty()
+    }
+}
+
+pub(super) fn as_v4(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+pub(super) fn as_v6(address: IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => Some(address),
+    }
+}

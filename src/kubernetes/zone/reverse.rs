@@ -1,0 +1,118 @@
+//! From addresses back to names.
+
+use super::entry::{Service, Shape};
+use super::label::Label;
+use super::view::View;
+use super::{Zone, is_shown};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The names that an address leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pointers {
+    /// None: NXDOMAIN.
+    Nothing,
+    /// One PTR record, to the name of a Service whose own address it is.
+    Service(Arc<Service>),
+    /// One PTR record for each, to an endpoint of a Service; each once.
+    Endpoints(Vec<(Arc<Service>, Label)>),
+}
+
+/// A name server of the zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameServer {
+    /// the Service that leads to this server
+    pub service: Arc<Service>,
+    /// the endpoint, where the Service is headless
+    pub endpoint: Option<Label>,
+    /// an address of that name
+    pub address: IpAddr,
+}
+
+impl Zone {
+    /// Where an address leads to: a Service's own before endpoints. Ready endpoints count, even of
+    /// a Service that does not exist.
+    ///
+    /// With the option `namespaces`, only what is in those of them that exist. Without it, as in
+    /// CoreDNS, the Namespace need not be there, so `namespace_labels` hides nothing here.
+    #[must_use]
+    pub fn pointers(&self, view: &View, address: IpAddr) -> Pointers {
+        let address = address.to_canonical();
+        let shown =
+            |service: &Service| view.namespaces.is_all() || is_shown(view, service.namespace());
+        self.owners.read(address, |owners| {
+            let shown = || owners.iter().filter(|owner| shown(owner));
+            if let Some(owner) = shown().find(|owner| owner.entry().has_cluster_ip(address)) {
+                return Pointers::Service(owner.clone());
+            }
+            if !view.endpoints {
+                return Pointers::Nothing;
+            }
+            let endpoints: Vec<_> = shown()
+                .flat_map(|owner| labels(owner, view, address))
+                .collect();
+            if endpoints.is_empty() {
+                Pointers::Nothing
+            } else {
+                Pointers::Endpoints(endpoints)
+            }
+        })
+    }
+
+    /// The name servers of the zone: the names and addresses of the Services that have an
+    /// endpoint of one of these addresses, the server's own. `None` where there is no such
+    /// endpoint: then the server goes by `ns.dns`.
+    ///
+    /// As in CoreDNS, a headless Service is there with the endpoints of that slice, and what
+    /// several slices lead to is there several times.
+    #[must_use]
+    pub fn name_servers(&self, view: &View, local: &[IpAddr]) -> Option<Vec<NameServer>> {
+        if !view.endpoints {
+            return None;
+        }
+        let mut servers = None;
+        for address in local.iter().map(IpAddr::to_canonical) {
+            let owners = self.owners.read(address, <[_]>::to_vec);
+            for service in owners {
+                let entry = service.entry();
+                let slices = entry.slices().iter();
+                for slice in slices.filter(|slice| slice.holds(address)) {
+                    let servers = servers.get_or_insert_with(Vec::new);
+                    let server = |endpoint, address| NameServer {
+                        service: service.clone(),
+                        endpoint,
+                        address,
+                    };
+                    if *entry.shape() == Shape::Headless {
+                        servers.extend(slice.endpoints().map(|endpoint| {
+                            let label = endpoint.label(view.endpoint_pod_names);
+                            server(Some(label), endpoint.address)
+                        }));
+                    } else {
+                        servers.extend(entry.cluster_ips().map(|address| server(None, address)));
+                    }
+                }
+            }
+        }
+        servers
+    }
+}
+
+/// The labels of a Service's endpoints with this address.
+fn labels(owner: &Arc<Service>, view: &View, address: IpAddr) -> Vec<(Arc<Service>, Label)> {
+    let mut labels = Vec::new();
+    for slice in owner.entry().slices() {
+        if !slice.holds(address) {
+            continue;
+        }
+        let here = slice
+            .endpoints()
+            .filter(|endpoint| endpoint.address == address);
+        for label in here.map(|endpoint| endpoint.label(view.endpoint_pod_names)) {
+            if !labels.iter().any(|(_, other)| *other == label) {
+                labels.push((owner.clone(), label));
+            }
+        }
+    }
+    labels
+}

@@ -1,0 +1,271 @@
+//! The records that a question under a Service selects.
+
+use super::entry::{Entry, Shape, as_v4, as_v6};
+use super::label::Label;
+use super::slice::{Endpoint, Slice, Wanted};
+use super::unique::Unique;
+use super::view::View;
+use crate::kubernetes::name::{Part, PortFilter};
+use crate::kubernetes::object::{Port, Protocol};
+use smallvec::SmallVec;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+/// A Service, or the part of it that a question asks for. It holds one state of the Service, so
+/// all that is read from it fits together.
+#[derive(Clone, Debug)]
+pub struct Selection<'q> {
+    entry: Arc<Entry>,
+    ports: PortFilter<'q>,
+    /// the endpoint asked for, if it is one
+    endpoint: Option<Wanted<'q>>,
+    pod_names: bool,
+}
+
+/// SRV records: for each target one record for each port, all of priority 0 and the same weight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Srv {
+    /// 1 to 100
+    pub weight: u16,
+    /// in the order of the endpoints; empty where no port has a number
+    pub targets: SmallVec<[Target; 1]>,
+}
+
+/// A target of SRV records, with its glue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// the endpoint that is the target; `None` where it is the Service
+    pub endpoint: Option<Label>,
+    /// each once
+    pub ports: SmallVec<[u16; 4]>,
+    /// each once
+    pub addresses: SmallVec<[IpAddr; 2]>,
+}
+
+impl<'q> Selection<'q> {
+    /// `None` where the part selects nothing: then the name does not exist.
+    pub(super) fn new(view: &View, entry: Arc<Entry>, part: Part<'q>) -> Option<Self> {
+        if let Shape::Absent | Shape::ExternalName(_) = entry.shape() {
+            return None;
+        }
+        let pod_names = view.endpoint_pod_names;
+        let (ports, endpoint) = match part {
+            Part::Whole => (PortFilter::default(), None),
+            Part::Port(ports) => (ports, None),
+            Part::Endpoint(label) => {
+                let wanted = Wanted::new(label, pod_names)?;
+                (PortFilter::default(), Some(wanted))
+            }
+        };
+        let selection = Self {
+            entry,
+            ports,
+            endpoint,
+            pod_names,
+        };
+        let entry = &selection.entry;
+        let exists = if selection.of_endpoints() {
+            view.endpoints && selection.addresses().next().is_some()
+        } else {
+            let ignored = view.ignore_empty_service && !(view.endpoints && entry.ready() > 0);
+            !ignored && selection.ports.count(entry.ports()) > 0
+        };
+        exists.then_some(selection)
+    }
+
+    /// The Service's state, of which this is a part.
+    #[must_use]
+    pub fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// The addresses of the A records, each once. `None` where there is none: NODATA.
+    ///
+    /// They are the entry's own, shared, unless the question asks for single endpoints, or for a
+    /// port that not all of them have.
+    #[must_use]
+    pub fn v4(&self) -> Option<Arc<[Ipv4Addr]>> {
+        if self.is_all() {
+            let all = self.entry.v4();
+            return (!all.is_empty()).then(|| all.clone());
+        }
+        let some = Unique::of(self.addresses().filter_map(as_v4));
+        (!some.is_empty()).then_some(some)
+    }
+
+    /// As [`Selection::v4`], for AAAA.
+    #[must_use]
+    pub fn v6(&self) -> Option<Arc<[Ipv6Addr]>> {
+        if self.is_all() {
+            let all = self.entry.v6();
+            return (!all.is_empty()).then(|| all.clone());
+        }
+        let some = Unique::of(self.addresses().filter_map(as_v6));
+        (!some.is_empty()).then_some(some)
+    }
+
+    /// The SRV records, or the first `most` of them: of a Service with ten thousand endpoints no
+    /// message holds more than a part.
+    ///
+    /// The weight is 100 shared by all pairs of address and port, those included that give no
+    /// record of their own: a second address of a target, a number that another protocol has
+    /// too, a port without number.
+    #[must_use]
+    pub fn srv(&self, most: usize) -> Srv {
+        let (pairs, targets) = if self.of_endpoints() {
+            (self.endpoint_pairs(), self.endpoint_targets(most))
+        } else {
+            self.service_target(most)
+        };
+        Srv {
+            weight: u16::try_from(100 / pairs.max(1)).map_or(1, |weight| weight.max(1)),
+            targets,
+        }
+    }
+
+    /// How many pairs of address and port there are, and the Service as the one target.
+    fn service_target(&self, most: usize) -> (usize, SmallVec<[Target; 1]>) {
+        let ports = self.entry.ports();
+        let mut target = Target {
+            endpoint: None,
+            ports: numbers(self.ports, ports),
+            addresses: self.entry.cluster_ips().collect(),
+        };
+        target.ports.truncate(most);
+        let pairs = self.ports.count(ports) * target.addresses.len();
+        let is_empty = target.ports.is_empty() || target.addresses.is_empty();
+        (pairs, (!is_empty).then_some(target).into_iter().collect())
+    }
+
+    fn endpoint_pairs(&self) -> usize {
+        let pairs = self.slices().map(|(slice, endpoints)| {
+            let endpoints = match self.endpoint {
+                None => slice.ready(),
+                Some(_) => endpoints.count(),
+            };
+            self.ports.count(slice.ports()) * endpoints
+        });
+        pairs.sum()
+    }
+
+    /// The endpoints selected as targets, in their order; those of one label are one.
+    fn endpoint_targets(&self, most: usize) -> SmallVec<[Target; 1]> {
+        let mut targets = SmallVec::<[Target; 1]>::new();
+        let mut labels = Unique::new();
+        let mut glue = Unique::new();
+        let mut records = 0;
+        for (slice, endpoints) in self.slices() {
+            let mut numbers = numbers(self.ports, slice.ports());
+            numbers.truncate(most);
+            if numbers.is_empty() {
+                continue;
+            }
+            for endpoint in endpoints {
+                if records >= most {
+                    return targets;
+                }
+                let label = endpoint.label(self.pod_names);
+                let (place, is_new) = labels.insert(label);
+                if is_new {
+                    targets.push(Target::new(label));
+                }
+                let Some(target) = targets.get_mut(place) else {
+                    continue;
+                };
+                records += target.add_ports(&numbers);
+                if glue.insert((place, endpoint.address)).1 {
+                    target.addresses.push(endpoint.address);
+                }
+            }
+        }
+        targets
+    }
+
+    /// Whether the records are of endpoints, not of the Service's own addresses.
+    fn of_endpoints(&self) -> bool {
+        *self.entry.shape() == Shape::Headless || self.endpoint.is_some()
+    }
+
+    /// Whether the entry's addresses are those selected.
+    fn is_all(&self) -> bool {
+        let selects_all =
+            |slice: &Arc<Slice>| slice.ready() == 0 || self.ports.count(slice.ports()) > 0;
+        self.endpoint.is_none()
+            && (*self.entry.shape() != Shape::Headless
+                || self.ports.is_any()
+                || self.entry.slices().iter().all(selects_all))
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let endpoints = self.slices().flat_map(|(_, endpoints)| endpoints);
+        endpoints.map(|endpoint| endpoint.address)
+    }
+
+    /// The slices that have a port selected, each with its endpoints selected.
+    fn slices(&self) -> impl Iterator<Item = (&Slice, impl Iterator<Item = Endpoint<'_>>)> {
+        let slices = self.entry.slices().iter().map(|slice| &**slice);
+        let slices = slices.filter(|slice| self.ports.count(slice.ports()) > 0);
+        slices.map(|slice| {
+            let endpoints = slice.endpoints().filter(|endpoint| {
+                let wanted = self.endpoint.as_ref();
+                wanted.is_none_or(|wanted| endpoint.is(wanted))
+            });
+            (slice, endpoints)
+        })
+    }
+}
+
+impl Target {
+    fn new(endpoint: Label) -> Self {
+        Self {
+            endpoint: Some(endpoint),
+            ports: SmallVec::new(),
+            addresses: SmallVec::new(),
+        }
+    }
+
+    /// Adds those that it has not, and returns how many.
+    fn add_ports(&mut self, numbers: &[u16]) -> usize {
+        let before = self.ports.len();
+        for number in numbers {
+            if !self.ports.contains(number) {
+                self.ports.push(*number);
+            }
+        }
+        self.ports.len() - before
+    }
+}
+
+/// The numbers of the ports that pass, each once.
+fn numbers(filter: PortFilter<'_>, ports: &[Port]) -> SmallVec<[u16; 4]> {
+    let passing = ports.iter().filter(|port| filter.passes(port));
+    let numbers = passing.map(|port| port.number);
+    Unique::list(numbers.filter(|number| *number > 0))
+}
+
+impl PortFilter<'_> {
+    /// How many of these ports it lets through.
+    ///
+    /// A list without ports means every port: it counts as one port without name, protocol and
+    /// number, which only the filter that asks for any port lets through.
+    fn count(&self, ports: &[Port]) -> usize {
+        if ports.is_empty() {
+            return usize::from(self.is_any());
+        }
+        ports.iter().filter(|port| self.passes(port)).count()
+    }
+
+    pub(super) fn is_any(&self) -> bool {
+        self.name.is_empty() && self.protocol.is_empty()
+    }
+
+    fn passes(&self, port: &Port) -> bool {
+        let name = self.name.is_empty() || self.name.eq_ignore_ascii_case(port.name.as_bytes());
+        let protocol: &[u8] = match port.protocol {
+            Protocol::Tcp => b"tcp",
+            Protocol::Udp => b"udp",
+            Protocol::Sctp => b"sctp",
+        };
+        name && (self.protocol.is_empty() || self.protocol == protocol)
+    }
+}

@@ -1,0 +1,211 @@
+//! The ready endpoints of one EndpointSlice, packed.
+//!
+//! A cluster has more endpoints than anything else, so an endpoint is its address and what its
+//! names add: the pods of one slice share most of their names' beginning, which is kept once.
+//! Endpoints that are not ready are only counted.
+
+use super::label::{self, Label};
+use super::names::{Name, Names};
+use crate::kubernetes::object::{self, Port};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// What DNS needs of an EndpointSlice.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// see [`Slice::key_of`]
+    key: Box<[u8]>,
+    ports: Arc<[Port]>,
+    addresses: Addresses,
+    /// see [`Names`]; empty where no endpoint has a name
+    names: Box<[u8]>,
+    not_ready: u32,
+}
+
+/// Nearly every slice is all IPv4, which then takes a quarter of the room.
+#[derive(Debug, PartialEq, Eq)]
+enum Addresses {
+    V4(Box<[Ipv4Addr]>),
+    Any(Box<[IpAddr]>),
+}
+
+/// A ready address of an endpoint. One with two addresses counts twice, as in CoreDNS.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint<'s> {
+    /// never an IPv4-mapped IPv6 address
+    pub address: IpAddr,
+    name: Option<Name<'s>>,
+}
+
+/// A label that a question asks an endpoint by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'q> {
+    label: &'q [u8],
+    address: Option<IpAddr>,
+    pod_names: bool,
+}
+
+impl Slice {
+    /// Packs an object, whose ports the caller shares with other slices.
+    pub(in crate::kubernetes) fn new(
+        key: Box<[u8]>,
+        slice: &object::EndpointSlice,
+        ports: Arc<[Port]>,
+    ) -> Self {
+        let mut addresses = Vec::new();
+        let mut endpoints = Vec::new();
+        let mut not_ready = 0_u32;
+        for endpoint in &slice.endpoints {
+            if !endpoint.ready {
+                not_ready = not_ready.saturating_add(1);
+                continue;
+            }
+            for address in &endpoint.addresses {
+                addresses.push(address.to_canonical());
+                endpoints.push(endpoint);
+            }
+        }
+        Self {
+            key,
+            ports,
+            addresses: Addresses::pack(addresses),
+            names: Names::pack(&endpoints),
+            not_ready,
+        }
+    }
+
+    /// A slice's identity: the length of its namespace's name, that name, its own name. Slices of
+    /// one Service are in the order of their names. `None` where no namespace is called so.
+    pub(in crate::kubernetes) fn key_of(key: &object::Key) -> Option<Box<[u8]>> {
+        let length = u8::try_from(key.namespace.len()).ok()?;
+        let bytes = [length].into_iter().chain(key.namespace.bytes());
+        Some(bytes.chain(key.name.bytes()).collect())
+    }
+
+    pub(in crate::kubernetes) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The slice's name.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        let namespace = self.key.first().map_or(0, |length| usize::from(*length));
+        self.key.get(namespace + 1..).unwrap_or_default()
+    }
+
+    /// The ports of each of its endpoints; none where every port is meant.
+    #[must_use]
+    pub fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    /// How many ready addresses it holds.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        match &self.addresses {
+            Addresses::V4(addresses) => addresses.len(),
+            Addresses::Any(addresses) => addresses.len(),
+        }
+    }
+
+    /// How many endpoints are not ready.
+    #[must_use]
+    pub fn not_ready(&self) -> u32 {
+        self.not_ready
+    }
+
+    /// The ready addresses, in the object's order.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let (v4, any) = match &self.addresses {
+            Addresses::V4(addresses) => (&addresses[..], &[][..]),
+            Addresses::Any(addresses) => (&[][..], &addresses[..]),
+        };
+        v4.iter()
+            .copied()
+            .map(IpAddr::V4)
+            .chain(any.iter().copied())
+    }
+
+    /// The ready addresses with their names, in the object's order.
+    pub fn endpoints(&self) -> impl Iterator<Item = Endpoint<'_>> {
+        let mut names = Names::open(&self.names);
+        self.addresses().map(move |address| {
+            let name = names.next();
+            Endpoint { address, name }
+        })
+    }
+
+    /// Whether one of its addresses is this one.
+    #[must_use]
+    pub fn holds(&self, address: IpAddr) -> bool {
+        match (&self.addresses, address) {
+            (Addresses::V4(addresses), IpAddr::V4(address)) => addresses.contains(&address),
+            (Addresses::V4(_), IpAddr::V6(_)) => false,
+            (Addresses::Any(addresses), _) => addresses.contains(&address),
+        }
+    }
+
+    /// Whether a reader can tell the two apart. The count of those not ready, and the ports of a
+    /// slice without a ready endpoint, are in no answer.
+    pub(in crate::kubernetes) fn looks_like(&self, other: &Self) -> bool {
+        self.addresses == other.addresses
+            && self.names == other.names
+            && (self.ready() == 0 || self.ports == other.ports)
+    }
+}
+
+impl Addresses {
+    fn pack(addresses: Vec<IpAddr>) -> Self {
+        let v4 = addresses.iter().map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        });
+        match v4.collect() {
+            Some(v4) => Self::V4(v4),
+            None => Self::Any(addresses.into()),
+        }
+    }
+}
+
+impl Endpoint<'_> {
+    /// The label that the endpoint is called by: its host name; else, with `pod_names` (the
+    /// option `endpoint_pod_names`), its pod's name; else its address.
+    #[must_use]
+    pub fn label(&self, pod_names: bool) -> Label {
+        match self.name(pod_names) {
+            Some(name) => {
+                let mut label = Label::empty();
+                label.push(name.start);
+                label.push(name.end);
+                label
+            }
+            None => Label::of_address(self.address),
+        }
+    }
+
+    pub(super) fn is(&self, wanted: &Wanted<'_>) -> bool {
+        let Some(name) = self.name(wanted.pod_names) else {
+            return wanted.address == Some(self.address);
+        };
+        // most differ in the end, and those of another length at once
+        let halves = wanted.label.split_at_checked(name.start.len());
+        halves.is_some_and(|(start, end)| {
+            end.eq_ignore_ascii_case(name.end) && start.eq_ignore_ascii_case(name.start)
+        })
+    }
+
+    fn name(&self, pod_names: bool) -> Option<Name<'_>> {
+        self.name.filter(|name| pod_names || !name.is_of_pod)
+    }
+}
+
+impl<'q> Wanted<'q> {
+    /// `None` for a label that no endpoint can have: one with a dot in it.
+    pub(super) fn new(label: &'q [u8], pod_names: bool) -> Option<Self> {
+        (!label.contains(&b'.')).then(|| Self {
+            label,
+            address: label::endpoint_address(label),
+            pod_names,
+        })
+    }
+}

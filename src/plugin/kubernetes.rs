@@ -1,0 +1,283 @@
+//! `kubernetes`: the names of a cluster, by the Kubernetes DNS specification 1.1.0.
+//!
+//! The plugin asks the [zone](crate::kubernetes::zone) what a name holds, and makes an answer of
+//! it. It sees no API object; the zone sees no request. Which name errors are NXDOMAIN, which are
+//! NODATA and which are passed on is decided in [`State::resolve`] alone.
+
+mod config;
+mod external;
+mod records;
+mod source;
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType;
+
+use crate::answer::{Answer, ExtendedError, Origin};
+use crate::chain::{Failure, Next, Plugin, Reply};
+use crate::kubernetes::name::{self, Grammar, Parsed};
+use crate::kubernetes::zone::{Found, Selection, View, Zone};
+use crate::name::{Name, NameRef};
+use crate::query::{Query, Step};
+
+use super::fall::Fall;
+use super::setup::{Setup, SetupError};
+
+/// The plugin's name.
+const NAME: &str = "kubernetes";
+/// Longest TTL of the SOA record, in seconds.
+const MOST_SOA_TTL: u32 = 300;
+
+/// Answers for a cluster's zones.
+pub struct Kubernetes {
+    state: Arc<State>,
+}
+
+/// One `kubernetes` directive, and the cluster it reads.
+struct State {
+    zones: Vec<Apex>,
+    /// PTR records lead to names in this one.
+    primary: Name,
+    view: View,
+    ttl: u32,
+    fall: Fall,
+    cluster: Arc<Zone>,
+    /// This machine's addresses other than loopback, where all are listened on.
+    local: OnceLock<Vec<IpAddr>>,
+    listens_on_all: bool,
+    /// The directive's place, for traces.
+    place: Arc<str>,
+}
+
+/// A zone that the plugin answers for.
+struct Apex {
+    name: Name,
+    grammar: Grammar,
+}
+
+/// A question that is within a zone of the plugin.
+#[derive(Clone, Copy)]
+struct Asked<'q> {
+    parsed: Parsed<'q>,
+    /// Where the zone starts in the question's name.
+    zone_at: u8,
+    /// Whether the zone was asked for in lower case: CoreDNS compares some names as written.
+    zone_in_lower_case: bool,
+}
+
+/// What a name holds for a type.
+enum Resolved {
+    /// The name does not exist.
+    NameError,
+    /// The name exists, and has nothing of the type.
+    NoData,
+    /// The answer, but for what follows from it.
+    Found(Answer),
+    /// A CNAME, of which the target is to be resolved.
+    External(Arc<crate::kubernetes::zone::Entry>),
+    /// Not for this plugin to tell.
+    Refused,
+}
+
+/// Reads the directive.
+///
+/// # Errors
+/// See `docs/plugins/kubernetes.md`; each names its place.
+pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
+    setup.once()?;
+    let config = config::Config::parse(setup)?;
+    let cluster = source::attach(&config, setup)?;
+    let place = setup
+        .directive
+        .tokens()
+        .first()
+        .map(|token| token.place().to_string());
+    let state = State {
+        zones: config.zones.iter().map(Apex::new).collect(),
+        primary: config.primary,
+        view: config.view,
+        ttl: config.ttl,
+        fall: config.fall,
+        cluster,
+        local: OnceLock::new(),
+        listens_on_all: setup.block.listen.bind.is_empty(),
+        place: place.unwrap_or_default().into(),
+    };
+    setup.push(Kubernetes {
+        state: Arc::new(state),
+    });
+    Ok(())
+}
+
+impl Apex {
+    fn new(name: &Name) -> Self {
+        let grammar = if is_reverse(name.view()) {
+            Grammar::Reverse
+        } else {
+            Grammar::Cluster
+        };
+        Self {
+            name: name.clone(),
+            grammar,
+        }
+    }
+}
+
+/// Whether a zone holds addresses' names.
+fn is_reverse(name: NameRef<'_>) -> bool {
+    let arpa = |head: &[u8]| {
+        let wire = [head, b"\x04arpa\0"].concat();
+        NameRef::parse(&wire).is_ok_and(|zone| name.is_in(zone))
+    };
+    arpa(b"\x07in-addr") || arpa(b"\x03ip6")
+}
+
+impl Plugin for Kubernetes {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
+        let state = &self.state;
+        let Some(asked) = state.zone_of(query) else {
+            return next.serve(query);
+        };
+        match state.resolve(query, asked) {
+            Resolved::Found(answer) => answer.into(),
+            Resolved::NoData => state.negative(query, asked, ResponseCode::NoError).into(),
+            Resolved::NameError if !state.cluster.has_synced() => {
+                // Nobody knows yet that the name does not exist; nor may another server say so.
+                let mut answer = state.negative(query, asked, ResponseCode::ServFail);
+                answer.extra_mut().error = Some(ExtendedError {
+                    code: ExtendedError::NOT_READY,
+                    text: "the cluster's state is not known yet".into(),
+                });
+                answer.into()
+            }
+            Resolved::NameError if state.fall.through(query.lower) => {
+                query.note(|| state.step("no such name; passed on by fallthrough".into()));
+                next.serve(query)
+            }
+            Resolved::NameError => state.negative(query, asked, ResponseCode::NXDomain).into(),
+            Resolved::External(entry) => external::serve(state, query, asked, &entry),
+            Resolved::Refused => Failure::refusal(NAME, ResponseCode::Refused).into(),
+        }
+    }
+}
+
+impl State {
+    /// The longest zone that the name is in.
+    fn zone_of<'q>(&self, query: &Query<'q>) -> Option<Asked<'q>> {
+        let within = |apex: &'_ Apex| {
+            query
+                .lower
+                .strip_zone(apex.name.view())
+                .map(|head| (head, apex.grammar))
+        };
+        let (head, grammar) = self
+            .zones
+            .iter()
+            .filter_map(within)
+            .min_by_key(|(head, _)| head.len())?;
+        Some(Asked {
+            parsed: name::parse(head, grammar),
+            zone_at: u8::try_from(head.len()).ok()?,
+            zone_in_lower_case: query.name.skip(head.len()) == query.lower.skip(head.len()),
+        })
+    }
+
+    /// What the name holds for the type of the question.
+    fn resolve<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
+        match query.qtype {
+            RecordType::TXT => self.text(query, asked),
+            RecordType::PTR => self.pointers(query, asked),
+            RecordType::SOA if asked.zone_at == 0 => Resolved::Found(self.apex_soa(query)),
+            // Below the apex a question for an SOA looks nothing up, as in CoreDNS.
+            RecordType::SOA => Resolved::NoData,
+            RecordType::NS if asked.zone_at == 0 && asked.zone_in_lower_case => {
+                self.apex_ns(query, asked)
+            }
+            RecordType::AXFR | RecordType::IXFR => Resolved::Refused,
+            _ => self.of_name(query, asked),
+        }
+    }
+
+    /// What a name holds for types that are records of Services, or for none.
+    fn of_name<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
+        if asked.parsed == Parsed::NameServer && asked.zone_in_lower_case {
+            return self.name_server(query, asked);
+        }
+        match self.cluster.find(&self.view, &asked.parsed) {
+            Found::Nothing => Resolved::NameError,
+            Found::Empty => Resolved::NoData,
+            Found::ExternalName(entry) => match query.qtype {
+                RecordType::A | RecordType::AAAA => Resolved::External(entry),
+                RecordType::CNAME => external::cname_only(self, query, &entry),
+                _ => Resolved::NoData,
+            },
+            Found::Service(selection) => {
+                query.note(|| self.step(explain(&selection)));
+                self.of_service(query, asked, &selection)
+            }
+            Found::Pod { address, count } => self.of_pod(query, asked, address, count),
+        }
+    }
+
+    /// TXT is only at `dns-version`; a name without any record does not exist for this type.
+    fn text<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
+        if asked.parsed == Parsed::DnsVersion {
+            return Resolved::Found(self.version(query));
+        }
+        match self.cluster.find(&self.view, &asked.parsed) {
+            Found::Service(_) | Found::Pod { .. } | Found::ExternalName(_) => Resolved::NoData,
+            Found::Nothing | Found::Empty => Resolved::NameError,
+        }
+    }
+
+    fn answer(query: &Query<'_>) -> Answer {
+        Answer::new(query, NAME, Origin::Zone).authoritative()
+    }
+
+    fn negative(&self, query: &Query<'_>, asked: Asked<'_>, rcode: ResponseCode) -> Answer {
+        let mut answer = Self::answer(query).with_rcode(rcode);
+        answer.push(
+            query,
+            self.soa(asked.zone_at, crate::answer::Section::Authority),
+        );
+        answer
+    }
+
+    /// This machine's own addresses, as CoreDNS takes them: none where `bind` names addresses.
+    fn local_addresses(&self) -> &[IpAddr] {
+        self.local.get_or_init(|| {
+            if self.listens_on_all {
+                super::bind::machine_addresses()
+            } else {
+                Vec::new()
+            }
+        })
+    }
+
+    fn step(&self, what: String) -> Step {
+        Step {
+            plugin: NAME,
+            what,
+            place: Some(self.place.clone()),
+        }
+    }
+}
+
+/// What a Service is, for a trace.
+fn explain(selection: &Selection<'_>) -> String {
+    let entry = selection.entry();
+    format!(
+        "Service with {} endpoints ready and {} not",
+        entry.ready(),
+        entry.not_ready()
+    )
+}
+
+#[cfg(test)]
+mod tests;

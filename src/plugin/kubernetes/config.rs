@@ -1,0 +1,260 @@
+//! The directive's options.
+
+use std::time::Duration;
+
+use crate::corefile::{Cursor, Diagnostic, Token};
+use crate::kubernetes::selector;
+use crate::kubernetes::zone::{Pods, View};
+use crate::name::Name;
+use crate::plugin::fall::Fall;
+use crate::plugin::setup::{Setup, SetupError};
+
+/// Seconds; the longest is an hour.
+const TTL: u32 = 5;
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
+
+const OPTIONS: &[&str] = &[
+    "endpoint",
+    "tls",
+    "kubeconfig",
+    "namespaces",
+    "namespace_labels",
+    "labels",
+    "pods",
+    "endpoint_pod_names",
+    "ttl",
+    "noendpoints",
+    "fallthrough",
+    "ignore",
+    "multicluster",
+    "zonal",
+    "startup_timeout",
+    "apiserver_qps",
+    "apiserver_burst",
+    "apiserver_max_inflight",
+];
+
+/// What a `kubernetes` directive says.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) zones: Vec<Name>,
+    /// The first zone that is not for addresses.
+    pub(super) primary: Name,
+    pub(super) view: View,
+    pub(super) ttl: u32,
+    pub(super) fall: Fall,
+    /// `labels`, as written; selects Services, Pods and EndpointSlices.
+    pub(super) labels: String,
+    /// `namespace_labels`, as written.
+    pub(super) namespace_labels: String,
+    pub(super) startup_timeout: Duration,
+    pub(super) api: Api,
+}
+
+/// How to reach an API server.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Api {
+    pub(super) endpoint: Option<String>,
+    /// Client certificate, its key, and the CA.
+    pub(super) tls: Option<[String; 3]>,
+    /// The file, and the context in it.
+    pub(super) kubeconfig: Option<(String, Option<String>)>,
+}
+
+impl Config {
+    pub(super) fn parse(setup: &mut Setup<'_>) -> Result<Self, SetupError> {
+        let mut cursor = setup.directive.cursor();
+        cursor.next_token();
+        let zones = setup.zones(&cursor.remaining_args());
+        let Some(primary) = zones
+            .iter()
+            .find(|zone| !super::is_reverse(zone.view()))
+            .cloned()
+        else {
+            let error = cursor.err("non-reverse zone name must be used");
+            return Err(error.help("name the cluster's domain first: kubernetes cluster.local"));
+        };
+        let mut config = Self {
+            zones,
+            primary,
+            view: View::default(),
+            ttl: TTL,
+            fall: Fall::default(),
+            labels: String::new(),
+            namespace_labels: String::new(),
+            startup_timeout: STARTUP_TIMEOUT,
+            api: Api::default(),
+        };
+        while cursor.next_block().is_some() {
+            config.option(&mut cursor, setup)?;
+        }
+        if !config.view.namespaces.is_all() && !config.namespace_labels.is_empty() {
+            return Err(cursor.err("namespaces and namespace_labels cannot both be set"));
+        }
+        Ok(config)
+    }
+
+    fn option(&mut self, cursor: &mut Cursor<'_>, setup: &mut Setup<'_>) -> Result<(), SetupError> {
+        match cursor.text() {
+            "endpoint_pod_names" => {
+                none(cursor)?;
+                self.view.endpoint_pod_names = true;
+            }
+            "noendpoints" => {
+                none(cursor)?;
+                self.view.endpoints = false;
+            }
+            "pods" => self.view.pods = pods(one(cursor)?)?,
+            "namespaces" => {
+                let names = some(cursor)?;
+                self.view.namespaces = names.into_iter().map(Token::text).collect();
+            }
+            "labels" => self.labels = selector_of(cursor, "label selector")?,
+            "namespace_labels" => {
+                self.namespace_labels = selector_of(cursor, "namespace_label selector")?
+            }
+            "fallthrough" => self.fall = Fall::read(setup, &cursor.remaining_args()),
+            "ttl" => self.ttl = ttl(first(cursor)?)?,
+            "ignore" => self.ignore(cursor)?,
+            "startup_timeout" => self.startup_timeout = first(cursor)?.duration()?,
+            "apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight" => limit(cursor)?,
+            "endpoint" => self.api.endpoint = Some(first(cursor)?.text().to_owned()),
+            "tls" => match cursor.remaining_args().as_slice() {
+                [cert, key, ca] => {
+                    self.api.tls = Some([cert, key, ca].map(|token| token.text().to_owned()));
+                }
+                _ => return Err(cursor.arg_err()),
+            },
+            "kubeconfig" => match cursor.remaining_args().as_slice() {
+                [file, context @ ..] if context.len() < 2 => {
+                    let context = context.first().map(|token| token.text().to_owned());
+                    self.api.kubeconfig = Some((file.text().to_owned(), context));
+                }
+                _ => return Err(cursor.arg_err()),
+            },
+            option @ ("multicluster" | "zonal") => {
+                let error = cursor.err(format!("callsign does not have the option '{option}' yet"));
+                return Err(
+                    error.help("take the option out, or stay with CoreDNS until it is there")
+                );
+            }
+            _ => return Err(cursor.unknown_property(OPTIONS)),
+        }
+        Ok(())
+    }
+
+    fn ignore(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+        match cursor.remaining_args().first() {
+            // As in CoreDNS, the option alone changes nothing.
+            None => Ok(()),
+            Some(what) if what.text() == "empty_service" => {
+                self.view.ignore_empty_service = true;
+                Ok(())
+            }
+            Some(what) => {
+                let error =
+                    Diagnostic::error(format!("unable to parse ignore value: '{}'", what.text()));
+                Err(error
+                    .at(what.place())
+                    .help("the one value is empty_service"))
+            }
+        }
+    }
+}
+
+fn none(cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+    if cursor.remaining_args().is_empty() {
+        Ok(())
+    } else {
+        Err(cursor.arg_err())
+    }
+}
+
+fn one<'a>(cursor: &mut Cursor<'a>) -> Result<&'a Token, Diagnostic> {
+    match cursor.remaining_args().as_slice() {
+        [token] => Ok(token),
+        _ => Err(cursor.arg_err()),
+    }
+}
+
+/// The first argument; CoreDNS passes over more.
+fn first<'a>(cursor: &mut Cursor<'a>) -> Result<&'a Token, Diagnostic> {
+    match cursor.remaining_args().first() {
+        Some(token) => Ok(token),
+        None => Err(cursor.arg_err()),
+    }
+}
+
+fn some<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<&'a Token>, Diagnostic> {
+    let arguments = cursor.remaining_args();
+    if arguments.is_empty() {
+        Err(cursor.arg_err())
+    } else {
+        Ok(arguments)
+    }
+}
+
+fn pods(token: &Token) -> Result<Pods, Diagnostic> {
+    match token.text() {
+        "disabled" => Ok(Pods::Disabled),
+        "insecure" => Ok(Pods::Insecure),
+        "verified" => Ok(Pods::Verified),
+        other => {
+            let message = format!(
+                "wrong value for pods: {other},  must be one of: disabled, verified, insecure"
+            );
+            Err(Diagnostic::error(message).at(token.place()))
+        }
+    }
+}
+
+fn ttl(token: &Token) -> Result<u32, Diagnostic> {
+    let ttl = token.integer(i64::MIN..=i64::MAX)?;
+    u32::try_from(ttl)
+        .ok()
+        .filter(|ttl| *ttl <= 3600)
+        .ok_or_else(|| {
+            Diagnostic::error(format!("ttl must be in range [0, 3600]: {ttl}"))
+                .at(token.place())
+                .help("seconds; 5 is the default, 30 is what kubeadm writes")
+        })
+}
+
+/// Limits of CoreDNS's client. They have no effect there either; they must be numbers.
+fn limit(cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+    let name = cursor.text();
+    let token = one(cursor)?;
+    let is_number = if name == "apiserver_qps" {
+        token.text().parse::<f32>().is_ok()
+    } else {
+        token.text().parse::<i64>().is_ok()
+    };
+    if !is_number {
+        return Err(
+            Diagnostic::error(format!("invalid {name} {:?}", token.text())).at(token.place()),
+        );
+    }
+    if token.text().starts_with('-') {
+        return Err(Diagnostic::error(format!("{name} must be >= 0")).at(token.place()));
+    }
+    Ok(())
+}
+
+fn selector_of(cursor: &mut Cursor<'_>, what: &str) -> Result<String, Diagnostic> {
+    let arguments = some(cursor)?;
+    let text = arguments
+        .iter()
+        .map(|token| token.text())
+        .collect::<Vec<_>>()
+        .join(" ");
+    match selector::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => {
+            let error =
+                Diagnostic::error(format!("unable to parse {what} value: '{text}': {error}"));
+            Err(arguments
+                .first()
+                .map_or_else(|| error.clone(), |token| error.clone().at(token.place())))
+        }
+    }
+}

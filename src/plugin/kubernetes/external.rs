@@ -1,0 +1,221 @@
+//! ExternalName Services: a CNAME, and what its target resolves to.
+//!
+//! A target in the zone is followed here, at most ten CNAMEs far; any other is asked of this server
+//! from the top. What cannot be resolved leaves the CNAME alone; a target in the zone that has
+//! nothing leaves nothing, as in CoreDNS.
+
+use std::sync::Arc;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType;
+
+use super::{Asked, Resolved, State};
+use crate::answer::{Answer, Body, Data, NameSpec, RecordSet, RecordsBuilder, Section};
+use crate::chain::{Outcome, Reply};
+use crate::kubernetes::zone::{Entry, Found, Shape};
+use crate::name::{MAX_NAME, Name};
+use crate::query::Query;
+use crate::wire::Flags;
+
+/// CNAMEs that are followed within the zone.
+const MOST_LINKS: usize = 10;
+
+/// A way that ends outside the zone, or at records inside it.
+struct Followed {
+    /// Owner and target of each CNAME, from the question on.
+    links: Vec<(Name, Name)>,
+    end: End,
+}
+
+enum End {
+    /// A name that another part of this server, or an upstream, must resolve.
+    Outside(Name),
+    /// Records of the last name.
+    Inside(RecordSet),
+    /// Nothing.
+    Nowhere,
+}
+
+/// What `Later` needs once the target's answer is there.
+struct Waiting {
+    state: Arc<State>,
+    links: Vec<(Name, Name)>,
+    negative: Answer,
+}
+
+/// Answers a question for addresses at an ExternalName Service.
+pub(super) fn serve(
+    state: &Arc<State>,
+    query: &Query<'_>,
+    asked: Asked<'_>,
+    entry: &Entry,
+) -> Reply {
+    let negative = state.negative(query, asked, ResponseCode::NoError);
+    let followed = follow(state, query, asked, entry);
+    let mut answer = State::answer(query);
+    match followed.end {
+        End::Nowhere => negative.into(),
+        End::Inside(set) => {
+            push_links(state, &mut answer, query, &followed.links);
+            answer.push(query, set);
+            answer.into()
+        }
+        End::Outside(target) => {
+            let waiting = Waiting {
+                state: state.clone(),
+                links: followed.links,
+                negative,
+            };
+            let waiting = Arc::new(waiting);
+            let reply = query.server.resolve(query, target.view(), query.qtype);
+            reply.then(&waiting, query, |waiting, query, outcome| {
+                waiting.finish(query, outcome).into()
+            })
+        }
+    }
+}
+
+/// Answers a question for the CNAME itself.
+pub(super) fn cname_only<'q>(state: &State, query: &Query<'q>, entry: &Entry) -> Resolved {
+    let Some(target) = target(entry) else {
+        return Resolved::NoData;
+    };
+    let mut answer = State::answer(query);
+    answer.push(query, link(state, NameSpec::QNAME, target));
+    Resolved::Found(answer)
+}
+
+fn target(entry: &Entry) -> Option<Name> {
+    let Shape::ExternalName(Some(text)) = entry.shape() else {
+        return None;
+    };
+    Name::from_text(text).ok()
+}
+
+fn link(state: &State, owner: NameSpec, target: Name) -> RecordSet {
+    let data = Data::Name(RecordType::CNAME, NameSpec::Full(target));
+    RecordSet {
+        section: Section::Answer,
+        owner,
+        ttl: state.ttl,
+        data,
+    }
+}
+
+fn push_links(state: &State, answer: &mut Answer, query: &Query<'_>, links: &[(Name, Name)]) {
+    for (at, (owner, target)) in links.iter().enumerate() {
+        let owner = if at == 0 {
+            NameSpec::QNAME
+        } else {
+            NameSpec::Full(owner.clone())
+        };
+        answer.push(query, link(state, owner, target.clone()));
+    }
+}
+
+fn follow(state: &State, query: &Query<'_>, asked: Asked<'_>, entry: &Entry) -> Followed {
+    let zone = query.lower.skip(usize::from(asked.zone_at));
+    let mut links: Vec<(Name, Name)> = Vec::new();
+    let mut owner = query.name.to_name();
+    let mut next = target(entry);
+    loop {
+        let Some(target) = next else {
+            return Followed {
+                links,
+                end: End::Nowhere,
+            };
+        };
+        let mut lower = [0; MAX_NAME];
+        let lower = target.view().lower_into(&mut lower);
+        let seen = |(_, earlier): &(Name, Name)| earlier.view().eq_ignore_case(target.view());
+        // A name that leads to itself leads nowhere.
+        if owner.view().eq_ignore_case(target.view())
+            || links.iter().any(seen)
+            || links.len() > MOST_LINKS
+        {
+            return Followed {
+                links,
+                end: End::Nowhere,
+            };
+        }
+        links.push((owner, target.clone()));
+        let Some(head) = lower.strip_zone(zone) else {
+            return Followed {
+                links,
+                end: End::Outside(target),
+            };
+        };
+        let parsed =
+            crate::kubernetes::name::parse(head, crate::kubernetes::name::Grammar::Cluster);
+        match state.cluster.find(&state.view, &parsed) {
+            Found::ExternalName(entry) => next = self::target(&entry),
+            Found::Service(selection) => {
+                let data = match query.qtype {
+                    RecordType::A => selection.v4().map(Data::ManyA),
+                    _ => selection.v6().map(Data::ManyAaaa),
+                };
+                return Followed {
+                    links,
+                    end: inside(state, target, data),
+                };
+            }
+            Found::Pod { address, .. } => {
+                let data = match (address, query.qtype) {
+                    (std::net::IpAddr::V4(address), RecordType::A) => Some(Data::A(address)),
+                    (std::net::IpAddr::V6(address), RecordType::AAAA) => Some(Data::Aaaa(address)),
+                    _ => None,
+                };
+                return Followed {
+                    links,
+                    end: inside(state, target, data),
+                };
+            }
+            Found::Nothing | Found::Empty => {
+                return Followed {
+                    links,
+                    end: End::Nowhere,
+                };
+            }
+        }
+        owner = target;
+    }
+}
+
+fn inside(state: &State, owner: Name, data: Option<Data>) -> End {
+    let set = |data| RecordSet {
+        section: Section::Answer,
+        owner: NameSpec::Full(owner),
+        ttl: state.ttl,
+        data,
+    };
+    data.map_or(End::Nowhere, |data| End::Inside(set(data)))
+}
+
+impl Waiting {
+    /// The CNAMEs, then the answer section of what the target resolved to.
+    fn finish(&self, query: &Query<'_>, outcome: Outcome) -> Outcome {
+        let mut answer = State::answer(query);
+        push_links(&self.state, &mut answer, query, &self.links);
+        match outcome {
+            // No reply at all: as if the target had nothing.
+            Outcome::Drop | Outcome::Transfer(_) => return Outcome::Answer(self.negative.clone()),
+            Outcome::Failed(_) => {}
+            Outcome::Answer(target) => {
+                answer.flags = answer.flags.with(target.flags.and(Flags::TC));
+                let mut builder = RecordsBuilder::default();
+                answer.each(query, &mut |record| builder.push(&record));
+                let Some((_, name)) = self.links.last() else {
+                    return Outcome::Answer(answer);
+                };
+                let of_target = query.with_question(name.view(), name.view(), query.qtype);
+                target.each(&of_target, &mut |record| {
+                    if record.section == Section::Answer {
+                        builder.push(&record);
+                    }
+                });
+                answer.body = Body::Records(Arc::new(builder.finish()));
+            }
+        }
+        Outcome::Answer(answer)
+    }
+}

@@ -1,0 +1,1 @@
+//! The plugin: names to answers.
