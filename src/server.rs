@@ -214,7 +214,7 @@ impl Server {
         let mut parent_of_ds = None;
         for suffix in query.lower.suffixes() {
             if suffix.is_root() && parent_of_ds.is_some() {
-                // As in CoreDNS the root is asked where nothing else is served, not as a parent.
+                // As in CoreDNS, the root's block is nobody's parent.
                 break;
             }
             let Some(blocks) = self.zones.get(suffix.as_bytes()) else {

@@ -9,6 +9,7 @@
 //! that asks: a reply that waits is a future, and how many may wait is bounded.
 
 mod address;
+mod ceiling;
 mod config;
 mod exchange;
 mod failure;
@@ -30,9 +31,9 @@ use arc_swap::ArcSwap;
 use hickory_proto::op::ResponseCode;
 
 use crate::answer::{Answer, Body, ExtendedError, Extra, Order, Origin, Section};
-use crate::chain::{Failure, Next, Outcome, Plugin, Reply};
+use crate::chain::{Failure, Next, Plugin, Reply, Rest};
 use crate::metrics::InFlight;
-use crate::query::{Query, Step};
+use crate::query::{OwnedQuery, Query, Step};
 use crate::wire::Flags;
 
 use super::loop_::Probe;
@@ -46,10 +47,6 @@ use upstream::{Over, Upstream};
 
 /// The directive's name.
 const NAME: &str = "forward";
-/// Queries of all forwards of the process that wait for upstreams. With what each holds (about
-/// 2 KiB) this bounds what a dead upstream can cost.
-const MOST_WAITING: i64 = 65_536;
-
 /// One `forward` of a server block.
 struct Forward(Arc<Link>);
 
@@ -62,8 +59,9 @@ pub(super) struct Link {
     upstreams: ArcSwap<Vec<Arc<Upstream>>>,
     flights: Flights<Landed>,
     in_flight: Arc<InFlight>,
-    /// Those of all forwards.
+    /// Those of all forwards, and how many they may be.
     waiting: Arc<InFlight>,
+    most_waiting: i64,
     /// What looks for loops through this link, where the block has `loop`.
     probe: Option<Arc<Probe>>,
     metrics: Arc<ForwardMetrics>,
@@ -80,6 +78,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let waiting: Arc<InFlight> = setup
         .shared
         .keep("forward waiting".to_owned(), || (Arc::default(), None));
+    let most_waiting = ceiling::most_waiting(setup.environment);
     let block = setup.shared.block;
     let probe = setup.shared.exports.iter().find_map(|(number, export)| {
         let export = (*number == block).then(|| export.clone())?;
@@ -94,6 +93,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
             flights: Flights::default(),
             in_flight: Arc::default(),
             waiting: waiting.clone(),
+            most_waiting,
             probe: probe.clone(),
             metrics: metrics.clone(),
         });
@@ -120,22 +120,25 @@ impl Plugin for Forward {
             Err(failure) => return failure.into(),
         };
         let link = link.clone();
-        let query = query.to_owned();
-        let rest = link.has_next.then(|| next.detach());
+        // Most replies need nothing of the query, and thousands may wait for one.
+        let context = (link.has_next || query.work.is_traced()).then(|| {
+            Box::new(Context {
+                query: query.to_owned(),
+                rest: next.detach(),
+            })
+        });
         Reply::later(async move {
             let landed = flight.await;
             drop(places);
-            let query = query.view();
-            link.note(&query, &landed);
-            match &*landed {
-                Landed::Failed(failure) => failure.clone().into(),
-                Landed::Replied(received, upstream) => match rest {
-                    Some(rest) if link.config.passes_on(received) => rest.serve(&query).await,
-                    _ => Outcome::Answer(answer(received, upstream)),
-                },
-            }
+            link.land(&landed, context).await
         })
     }
+}
+
+/// What is kept of a query for when its reply comes.
+struct Context {
+    query: OwnedQuery,
+    rest: Rest,
 }
 
 impl Link {
@@ -150,9 +153,9 @@ impl Link {
             let text = format!("concurrent queries exceeded maximum {most}");
             return Err(Failure::new(NAME, ResponseCode::Refused, text));
         };
-        let Some(waits) = self.waiting.enter(MOST_WAITING) else {
+        let Some(waits) = self.waiting.enter(self.most_waiting) else {
             self.metrics.overflow.inc();
-            let text = format!("{MOST_WAITING} queries wait for upstreams already");
+            let text = format!("{} queries wait for upstreams already", self.most_waiting);
             let failure = Failure::new(NAME, ResponseCode::ServFail, text.clone());
             return Err(failure.with_extended(ExtendedError::NO_REACHABLE_AUTHORITY, text));
         };
@@ -164,14 +167,8 @@ impl Link {
         let mut key = outgoing.key();
         key.push(u8::from(over == Over::Stream));
         let start = || {
-            let exchange = Exchange {
-                link: self.clone(),
-                query: outgoing,
-                over,
-                work: query.to_owned().work,
-                deadline: query.request.now + DEADLINE,
-            };
-            exchange.run()
+            let (work, end) = (query.work.share(), query.request.now + DEADLINE);
+            Exchange::new(self, outgoing, over, work, end).run()
         };
         // The loop's probe must go all the way round each time, to be seen.
         let probes = self.probe.as_ref().is_some_and(|probe| probe.is(query));
@@ -185,6 +182,24 @@ impl Link {
             flight
         };
         Ok((flight, (place, waits)))
+    }
+
+    /// What the client gets for what came of an exchange.
+    fn land(&self, landed: &Landed, context: Option<Box<Context>>) -> Reply {
+        if let Some(context) = context {
+            let query = context.query.view();
+            self.note(&query, landed);
+            if let Landed::Replied(received, _) = landed
+                && self.has_next
+                && self.config.passes_on(received)
+            {
+                return context.rest.serve(&query);
+            }
+        }
+        match landed {
+            Landed::Failed(failure) => failure.clone().into(),
+            Landed::Replied(received, upstream) => answer(received, upstream).into(),
+        }
     }
 
     /// The failure of a query that would only go round in a loop.

@@ -33,73 +33,75 @@ pub(super) enum Landed {
 
 /// A query, and what it may still use.
 pub(super) struct Exchange {
-    pub(super) link: Arc<Link>,
-    pub(super) query: Arc<Outgoing>,
+    link: Arc<Link>,
+    query: Arc<Outgoing>,
     /// What the client came over, and so what is asked over.
-    pub(super) over: Over,
-    pub(super) work: Arc<Work>,
-    pub(super) deadline: Instant,
-}
-
-/// How the tries went so far.
-struct Tries {
+    over: Over,
+    work: Work,
+    limits: Limits,
     /// Tries that are allowed; `None` is no bound but the deadline.
     most: Option<usize>,
-    made: usize,
-    last: Option<ExchangeError>,
 }
 
-impl Tries {
-    fn are_left(&self) -> bool {
-        self.most.is_none_or(|most| self.made < most)
-    }
+/// Where a query is in its list of upstreams.
+#[derive(Default)]
+struct Turn {
+    /// The next place in the order.
+    at: usize,
+    /// Upstreams that were found down since the list began.
+    down: usize,
 }
 
 impl Exchange {
+    /// An exchange that must be over by `end`.
+    pub(super) fn new(
+        link: &Arc<Link>,
+        query: Arc<Outgoing>,
+        over: Over,
+        work: Work,
+        end: Instant,
+    ) -> Self {
+        let config = &link.config;
+        let count = link.upstreams.load().len();
+        let most = config.max_connect_attempts;
+        let most = most.unwrap_or(Some(TRIES_FOR_EACH * count));
+        let left = end.saturating_duration_since(Instant::now());
+        let limits = Limits {
+            // Half of all, so that one that hangs leaves time for another; all where there is no
+            // other try.
+            connect: if most == Some(1) { left } else { left / 2 },
+            read: config.read_timeout,
+            end,
+        };
+        Self {
+            link: link.clone(),
+            query,
+            over,
+            work,
+            limits,
+            most,
+        }
+    }
+
     /// Asks upstreams until one replies.
     pub(super) async fn run(self) -> Landed {
         let upstreams = self.link.upstreams.load_full();
-        let settings = &self.link.config;
-        let count = upstreams.len();
-        if count == 0 {
+        if upstreams.is_empty() {
             return Landed::Failed(self.link.no_upstream());
         }
-        let mut tries = Tries {
-            most: settings
-                .max_connect_attempts
-                .unwrap_or(Some(TRIES_FOR_EACH * count)),
-            made: 0,
-            last: None,
-        };
-        let window = self.window(&tries);
-        let order = settings.policy.order(count);
-        let (mut at, mut down, mut failovers) = (0, 0, 0);
-        while Instant::now() < self.deadline && tries.are_left() {
-            if at >= order.len() {
-                (at, down) = (0, 0);
-            }
-            let place = order.get(at).map_or(0, |place| usize::from(*place));
-            at += 1;
-            let Some(mut upstream) = upstreams.get(place) else {
-                continue;
+        let config = &self.link.config;
+        let order = config.policy.order(upstreams.len());
+        let mut turn = Turn::default();
+        let (mut tries, mut failovers, mut last) = (0, 0, None);
+        while Instant::now() < self.limits.end && self.most.is_none_or(|most| tries < most) {
+            let Some(upstream) = self.next(&mut turn, &order, &upstreams) else {
+                break;
             };
-            if upstream.is_down(settings.max_fails) {
-                down += 1;
-                if down < count {
-                    continue;
-                }
-                self.link.metrics.broken.inc();
-                if settings.failfast {
-                    break;
-                }
-                // Perhaps it is the checks that are broken: any upstream is worth a try.
-                upstream = upstreams.get(any_of(count)).unwrap_or(upstream);
-            }
-            match self.ask(upstream, window).await {
+            match self.ask(upstream).await {
                 Ok(received) => {
-                    if settings.failover.contains(&u16::from(received.rcode)) {
+                    if config.failover.contains(&u16::from(received.rcode)) {
                         failovers += 1;
-                        if failovers < count {
+                        if failovers < upstreams.len() {
                             continue;
                         }
                     }
@@ -107,75 +109,71 @@ impl Exchange {
                 }
                 Err(Stop::Now(failure)) => return Landed::Failed(*failure),
                 Err(Stop::Try(error)) => {
-                    if settings.max_fails != 0 {
+                    if config.max_fails != 0 {
                         upstream.check_until_healthy();
                     }
-                    tries.made += 1;
-                    tries.last = Some(error);
-                    if down >= count {
+                    tries += 1;
+                    last = Some(error);
+                    if turn.down >= upstreams.len() {
                         break;
                     }
                 }
             }
         }
-        Landed::Failed(match tries.last {
+        Landed::Failed(match last {
             Some(error) => failure(&error),
             None => all_down(&upstreams),
         })
     }
 
-    /// The time in which a connection must stand: half of all, so that one that hangs leaves time
-    /// for another; all where there is no other try.
-    fn window(&self, tries: &Tries) -> Duration {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        match tries.most {
-            Some(1) => left,
-            _ => left / 2,
+    /// The upstream to ask now: the next in the order that is not down; with all down any, unless
+    /// the configuration would rather have none.
+    fn next<'u>(
+        &self,
+        turn: &mut Turn,
+        order: &[u16],
+        upstreams: &'u [Arc<Upstream>],
+    ) -> Option<&'u Arc<Upstream>> {
+        let config = &self.link.config;
+        loop {
+            if turn.at >= order.len() {
+                *turn = Turn::default();
+            }
+            let place = order.get(turn.at)?;
+            turn.at += 1;
+            let upstream = upstreams.get(usize::from(*place))?;
+            if !upstream.is_down(config.max_fails) {
+                return Some(upstream);
+            }
+            turn.down += 1;
+            if turn.down >= upstreams.len() {
+                break;
+            }
         }
+        self.link.metrics.broken.inc();
+        // Perhaps it is the checks that are broken: any upstream is worth a try.
+        (!config.failfast).then(|| upstreams.get(any_of(upstreams.len())))?
     }
 
     /// Asks one upstream; over TCP too where UDP was only preferred and the reply was cut.
-    async fn ask(&self, upstream: &Arc<Upstream>, window: Duration) -> Result<Received, Stop> {
-        let settings = &self.link.config;
-        let over = match (settings.force_tcp, settings.prefer_udp) {
+    async fn ask(&self, upstream: &Upstream) -> Result<Received, Stop> {
+        let config = &self.link.config;
+        let mut over = match (config.force_tcp, config.prefer_udp) {
             (true, _) => Over::Stream,
             (_, true) => Over::Udp,
             _ => self.over,
         };
-        let received = self.ask_over(upstream, over, window).await?;
-        if received.flags.has(Flags::TC) && settings.prefer_udp && over == Over::Udp {
-            return self.ask_over(upstream, Over::Stream, window).await;
-        }
-        Ok(received)
-    }
-
-    async fn ask_over(
-        &self,
-        upstream: &Arc<Upstream>,
-        over: Over,
-        window: Duration,
-    ) -> Result<Received, Stop> {
-        if !self.work.take() {
-            return Err(Stop::Now(Box::new(over_budget())));
-        }
-        let limits = Limits {
-            connect: Instant::now() + window,
-            read: self.link.config.read_timeout,
-            end: self.deadline,
-        };
-        let received = upstream.exchange(&self.query, over, limits).await;
-        received.map_err(|error| match error.kind() {
-            // As CoreDNS: what replies to another question is told as a format error.
-            ErrorKind::WrongReply => {
-                let rcode = ResponseCode::FormErr;
-                Stop::Now(Box::new(Failure::new(
-                    super::NAME,
-                    rcode,
-                    error.to_string(),
-                )))
+        loop {
+            if !self.work.take() {
+                return Err(Stop::Now(Box::new(over_budget())));
             }
-            ErrorKind::Timeout | ErrorKind::Network => Stop::Try(error),
-        })
+            let received = upstream.exchange(&self.query, over, &self.limits).await?;
+            let was_cut = received.flags.has(Flags::TC);
+            if !(was_cut && config.prefer_udp && over == Over::Udp) {
+                return Ok(received);
+            }
+            over = Over::Stream;
+        }
     }
 }
 
@@ -185,6 +183,20 @@ enum Stop {
     Try(ExchangeError),
     /// It is over.
     Now(Box<Failure>),
+}
+
+impl From<ExchangeError> for Stop {
+    fn from(error: ExchangeError) -> Self {
+        match error.kind() {
+            // As CoreDNS: what replies to another question is told as a format error.
+            ErrorKind::WrongReply => {
+                let rcode = ResponseCode::FormErr;
+                let failure = Failure::new(super::NAME, rcode, error.to_string());
+                Self::Now(Box::new(failure))
+            }
+            ErrorKind::Timeout | ErrorKind::Network => Self::Try(error),
+        }
+    }
 }
 
 fn failure(error: &ExchangeError) -> Failure {

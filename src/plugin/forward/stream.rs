@@ -31,11 +31,11 @@ const DIAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 /// A new observation counts one part in so many.
 const DIAL_WEIGHT: u64 = 4;
 
-/// When an exchange must be over.
+/// The time that an exchange has.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// A new connection must stand by then, TLS included.
-    pub(super) connect: Instant,
+    /// The time in which a new connection must stand, TLS included.
+    pub(super) connect: Duration,
     /// The time for a reply, once the query is sent.
     pub(super) read: Duration,
     /// All must be over by then.
@@ -111,7 +111,7 @@ impl Streams {
     pub(super) async fn exchange(
         self: &Arc<Self>,
         query: &Outgoing,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Received, ExchangeError> {
         let until = limits.end.min(Instant::now() + limits.read);
         let Ok(Ok(_room)) = timeout_at(until, self.room.acquire()).await else {
@@ -121,7 +121,7 @@ impl Streams {
         loop {
             let mut connection = match self.take() {
                 Some(connection) => connection,
-                None => self.dial(limits.connect.min(limits.end)).await?,
+                None => self.dial(limits).await?,
             };
             self.metrics.connection(self.proto(), connection.reused);
             match connection.exchange(query, limits).await {
@@ -140,9 +140,9 @@ impl Streams {
     pub(super) async fn probe(
         &self,
         query: &Outgoing,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Received, ExchangeError> {
-        let mut connection = self.dial(limits.connect.min(limits.end)).await?;
+        let mut connection = self.dial(limits).await?;
         match connection.exchange(query, limits).await {
             Ok(received) => Ok(received),
             Err(Broken::Ended(error) | Broken::Failed(error)) => Err(error),
@@ -164,9 +164,10 @@ impl Streams {
         }
     }
 
-    async fn dial(&self, until: Instant) -> Result<Connection, ExchangeError> {
+    async fn dial(&self, limits: &Limits) -> Result<Connection, ExchangeError> {
         let began = Instant::now();
-        let until = until.min(began + self.dial_timeout());
+        let until = began + limits.connect.min(self.dial_timeout());
+        let until = until.min(limits.end);
         let connected = timeout_at(until, self.connect()).await;
         self.learn(began.elapsed());
         match connected {
@@ -292,7 +293,7 @@ async fn close_expired(streams: std::sync::Weak<Streams>, expire: Duration) {
 }
 
 impl Connection {
-    async fn exchange(&mut self, query: &Outgoing, limits: Limits) -> Result<Received, Broken> {
+    async fn exchange(&mut self, query: &Outgoing, limits: &Limits) -> Result<Received, Broken> {
         let id: u16 = rand::random();
         let packet = query.with_id(id);
         let length = u16::try_from(packet.len()).unwrap_or(u16::MAX);

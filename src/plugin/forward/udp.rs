@@ -73,6 +73,7 @@ struct Waiting {
 struct Ticket {
     socket: Arc<Socket>,
     id: u16,
+    reply: oneshot::Receiver<Outcome>,
 }
 
 impl Drop for Ticket {
@@ -113,8 +114,9 @@ impl UdpSockets {
         deadline: Instant,
     ) -> Outcome {
         let entered = self.enter(query);
-        let (ticket, reply) = entered.map_err(|error| self.ends(None).io("dial", &error))?;
-        ticket.exchange(query, reply, deadline).await
+        let ticket = entered.map_err(|error| self.ends(None).io("dial", &error))?;
+        ticket.send(query)?;
+        ticket.wait(deadline).await
     }
 
     /// The same over a socket of its own, for a health check: it tells what a new one would find.
@@ -123,19 +125,16 @@ impl UdpSockets {
         query: &Arc<Outgoing>,
         deadline: Instant,
     ) -> Outcome {
-        let ends = self.ends(None);
         let opened = self.open(query);
-        let (ticket, reply) = opened.map_err(|error| ends.io("dial", &error))?;
+        let ticket = opened.map_err(|error| self.ends(None).io("dial", &error))?;
         // Nobody else is to use it: it ends with this query.
         ticket.socket.lock().left = 0;
-        ticket.exchange(query, reply, deadline).await
+        ticket.send(query)?;
+        ticket.wait(deadline).await
     }
 
     /// A place at one of the sockets, or at a new one.
-    fn enter(
-        self: &Arc<Self>,
-        query: &Arc<Outgoing>,
-    ) -> io::Result<(Ticket, oneshot::Receiver<Outcome>)> {
+    fn enter(self: &Arc<Self>, query: &Arc<Outgoing>) -> io::Result<Ticket> {
         let at = rand::random_range(0..self.slots.len().max(1));
         let Some(slot) = self.slots.get(at) else {
             return Err(io::ErrorKind::NotFound.into());
@@ -147,15 +146,12 @@ impl UdpSockets {
         }
         self.metrics.connection(Proto::Udp, false);
         let entered = self.open(query)?;
-        *slot = Some(entered.0.socket.clone());
+        *slot = Some(entered.socket.clone());
         Ok(entered)
     }
 
     /// A place at a new socket.
-    fn open(
-        self: &Arc<Self>,
-        query: &Arc<Outgoing>,
-    ) -> io::Result<(Ticket, oneshot::Receiver<Outcome>)> {
+    fn open(self: &Arc<Self>, query: &Arc<Outgoing>) -> io::Result<Ticket> {
         let io = connect(self.remote, self.source)?;
         let socket = Arc::new(Socket {
             ends: self.ends(io.local_addr().ok()),
@@ -209,10 +205,7 @@ impl Socket {
     }
 
     /// A place under an id that nobody here has; `None` where the socket takes no more queries.
-    fn enter(
-        self: &Arc<Self>,
-        query: &Arc<Outgoing>,
-    ) -> Option<(Ticket, oneshot::Receiver<Outcome>)> {
+    fn enter(self: &Arc<Self>, query: &Arc<Outgoing>) -> Option<Ticket> {
         let mut state = self.lock();
         state.left = state.left.checked_sub(1)?;
         let id = loop {
@@ -229,11 +222,11 @@ impl Socket {
             reply,
         });
         drop(state);
-        let ticket = Ticket {
+        Some(Ticket {
             socket: self.clone(),
             id,
-        };
-        Some((ticket, receiver))
+            reply: receiver,
+        })
     }
 
     /// Takes no more queries; those that wait go on waiting.
@@ -289,39 +282,34 @@ impl Socket {
 }
 
 impl Ticket {
-    async fn exchange(
-        self,
-        query: &Outgoing,
-        reply: oneshot::Receiver<Outcome>,
-        deadline: Instant,
-    ) -> Outcome {
+    fn send(&self, query: &Outgoing) -> Result<(), ExchangeError> {
         let socket = &self.socket;
         let packet = query.with_id(self.id);
-        let sent = match socket.io.try_send(&packet) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // Rare, so in a box: what waits by the thousand is not to be as large.
-                let send = timeout_at(deadline, socket.io.send(&packet));
-                let sent = Box::pin(send).await;
-                sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            }
-            sent => sent,
+        let Err(error) = socket.io.try_send(&packet) else {
+            return Ok(());
         };
-        drop(packet);
-        if let Err(error) = sent {
-            let told = match error.kind() {
-                io::ErrorKind::TimedOut => socket.ends.timeout("write"),
-                _ => socket.ends.io("write", &error),
-            };
-            if is_of_upstream(&error) {
-                socket.fail(&told);
-            }
-            return Err(told);
+        if error.kind() == io::ErrorKind::WouldBlock {
+            // Rare enough for a task of its own: who waits by the thousand is to be small.
+            let socket = socket.clone();
+            tokio::spawn(async move { socket.io.send(&packet).await });
+            return Ok(());
         }
-        match timeout_at(deadline, reply).await {
+        let told = socket.ends.io("write", &error);
+        if is_of_upstream(&error) {
+            socket.fail(&told);
+        }
+        Err(told)
+    }
+
+    async fn wait(mut self, deadline: Instant) -> Outcome {
+        match timeout_at(deadline, &mut self.reply).await {
             Ok(Ok(outcome)) => outcome,
             // The sender goes only with the socket's task, at the end of the process.
-            Ok(Err(_)) => Err(socket.ends.other("read", ErrorKind::Network, "closed")),
-            Err(_) => Err(socket.ends.timeout("read")),
+            Ok(Err(_)) => {
+                let ends = self.socket.ends;
+                Err(ends.other("read", ErrorKind::Network, "closed"))
+            }
+            Err(_) => Err(self.socket.ends.timeout("read")),
         }
     }
 }
@@ -354,12 +342,15 @@ async fn serve(socket: Arc<Socket>, owner: Weak<UdpSockets>, expires: Instant) {
                 socket.retire();
             }
             ready = socket.io.ready(Interest::READABLE | Interest::ERROR) => {
-                if let Err(error) = ready.and_then(|ready| read(&socket, ready)) {
-                    socket.fail(&socket.ends.io("read", &error));
-                    break;
+                match ready.and_then(|ready| read(&socket, ready)) {
+                    // A flood at one socket must not keep the others waiting.
+                    Ok(More::MayBe) => tokio::task::yield_now().await,
+                    Ok(More::No) => {}
+                    Err(error) => {
+                        socket.fail(&socket.ends.io("read", &error));
+                        break;
+                    }
                 }
-                // A flood at one socket must not keep the others waiting.
-                tokio::task::yield_now().await;
             }
         }
     }
@@ -368,8 +359,14 @@ async fn serve(socket: Arc<Socket>, owner: Weak<UdpSockets>, expires: Instant) {
     }
 }
 
+/// Whether a socket has more to read.
+enum More {
+    No,
+    MayBe,
+}
+
 /// Reads what is there, up to a turn's worth.
-fn read(socket: &Socket, ready: Ready) -> io::Result<()> {
+fn read(socket: &Socket, ready: Ready) -> io::Result<More> {
     if ready.is_error() {
         // An ICMP error makes a socket "in error", not "readable".
         if let Some(error) = socket.io.take_error()? {
@@ -388,11 +385,11 @@ fn read(socket: &Socket, ready: Ready) -> io::Result<()> {
         for _ in 0..READS_IN_A_ROW {
             match socket.io.try_recv(buffer) {
                 Ok(length) => socket.deliver(buffer.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(More::No),
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(More::MayBe)
     })
 }
 

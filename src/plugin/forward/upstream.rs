@@ -161,7 +161,7 @@ impl Upstream {
         &self,
         query: &Arc<Outgoing>,
         over: Over,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Received, ExchangeError> {
         let began = Instant::now();
         let received = match over {
@@ -218,12 +218,12 @@ impl Upstream {
         let query = Outgoing::plain(domain.view(), RecordType::NS, *recursion).any_reply();
         let now = Instant::now();
         let limits = Limits {
-            connect: now + CHECK_CONNECT,
+            connect: CHECK_CONNECT,
             read: CHECK_READ,
             end: now + CHECK_CONNECT + CHECK_READ,
         };
         let replied = match *tcp || self.tls {
-            true => self.streams.probe(&query, limits).await,
+            true => self.streams.probe(&query, &limits).await,
             false => self.udp.probe(&Arc::new(query), now + CHECK_READ).await,
         };
         replied.is_ok()

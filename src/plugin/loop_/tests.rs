@@ -255,7 +255,7 @@ fn it_takes_no_argument_and_stands_once() {
         ),
         (
             "loop\nloop",
-            "Corefile:2:1: error: plugin/loop: this plugin can only be used once per Server Block",
+            "Corefile:3:1: error: plugin/loop: this plugin can only be used once per Server Block",
         ),
     ] {
         let text = format!(". {{\n{lines}\n}}");

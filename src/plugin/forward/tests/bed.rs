@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::plan::{Inputs, Plan, plan};
 use crate::chain::{Chain, Failure, Next, Outcome, Plugin, Reply};
-use crate::corefile::{Corefile, Diagnostic, Environment, Input, System};
+use crate::corefile::{Corefile, Environment, Input, System};
 use crate::metrics::Registry;
 use crate::plugin::setup::{Kept, Settings, Shared};
 use crate::query::Query;
@@ -19,7 +19,6 @@ use crate::testing::{Ask, Told};
 pub(in crate::plugin) struct Bed {
     pub(in crate::plugin) chain: Arc<Chain>,
     pub(in crate::plugin) shared: Shared,
-    pub(in crate::plugin) warnings: Vec<Diagnostic>,
     pub(in crate::plugin) any_class: bool,
     outcomes: Arc<Mutex<Vec<Outcome>>>,
     stop: CancellationToken,
@@ -41,7 +40,7 @@ pub(in crate::plugin) struct Beside {
 /// moves in small steps, with a moment of real time between them.
 async fn hold_the_clock() {
     loop {
-        let moment = || std::thread::sleep(Duration::from_micros(500));
+        let moment = || std::thread::sleep(Duration::from_micros(300));
         if tokio::task::spawn_blocking(moment).await.is_err() {
             return;
         }
@@ -133,7 +132,6 @@ impl Bed {
         Self {
             chain: Chain::new(vec![Arc::new(recorder)]),
             shared,
-            warnings: plan.warnings,
             any_class,
             outcomes,
             stop,
