@@ -35,6 +35,7 @@ use crate::chain::{Failure, Next, Plugin, Reply, Rest};
 use crate::metrics::InFlight;
 use crate::query::{OwnedQuery, Query, Step};
 use crate::wire::Flags;
+use crate::wire::mnemonic::rcode_word;
 
 use super::loop_::Probe;
 use super::setup::{Setup, SetupError};
@@ -225,7 +226,7 @@ impl Link {
             what: match landed {
                 Landed::Replied(received, upstream) => {
                     let rcode = u16::from(received.rcode);
-                    let word = rcode::rcode_word(rcode).unwrap_or("a response code of its own");
+                    let word = rcode_word(rcode).unwrap_or("a response code of its own");
                     format!("{upstream} replied {word}")
                 }
                 Landed::Failed(failure) => {

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use crate::corefile::{Corefile, Input, Memory};
-use crate::plugin::setup::{BlockSetup, Listen, Shared};
+use crate::corefile::Memory;
+use crate::plugin::setup::Shared;
+use crate::testing::set_up_with;
 
 use super::*;
 
@@ -20,34 +21,11 @@ fn parse_lines(lines: &str) -> (Result<Vec<Config>, String>, Vec<String>) {
         .with_file("/odd.conf", "nameserver dns.example\nnameserver 10.0.0.9\n")
         .with_file("/junk.pem", "junk");
     let text = format!(". {{\n{lines}\n}}");
-    let known = ["forward", "whoami"];
-    let corefile = match Corefile::load(Input::text("Corefile", text), &environment, &known) {
-        Ok(corefile) => corefile,
-        Err(errors) => return (Err(errors.errors()[0].headline()), Vec::new()),
-    };
-    let source = &corefile.blocks()[0];
-    let mut block = BlockSetup {
-        zones: vec![Name::root()],
-        view: "".into(),
-        root: "/".into(),
-        port: 53,
-        plugins: Vec::new(),
-        filters: Vec::new(),
-        listen: Listen::default(),
-        ready: false,
-    };
-    let (mut shared, mut warnings) = (Shared::default(), Vec::new());
-    let mut setup = Setup {
-        directive: source.directive("forward").unwrap(),
-        source,
-        environment: &environment,
-        block: &mut block,
-        shared: &mut shared,
-        warnings: &mut warnings,
-    };
-    let parsed = parse(&mut setup).map_err(|error| error.headline());
-    let warnings = warnings.iter().map(Diagnostic::headline).collect();
-    (parsed, warnings)
+    let mut shared = Shared::default();
+    let found = set_up_with(&text, "forward", &environment, &mut shared, |setup| {
+        parse(setup).map_err(|error| error.headline())
+    });
+    (found.value, found.warnings)
 }
 
 /// The one forward of these lines.
@@ -432,32 +410,29 @@ fn what_is_likely_wrong_is_a_warning() {
         (
             "forward 10.9.3.0/18 10.0.0.1",
             Some(
-                "2:9: warning: Unsupported CIDR notation: '10.9.3.0/18' expands to multiple zones. Using only '0.9.10.in-addr.arpa.'.",
+                "2:9: Unsupported CIDR notation: '10.9.3.0/18' expands to multiple zones. Using only '0.9.10.in-addr.arpa.'.; write a forward for each of its octets",
             ),
         ),
         (
             "forward . /odd.conf",
             Some(
-                "2:11: warning: /odd.conf:1: the nameserver 'dns.example' is no IP address, and is passed over",
+                "2:11: /odd.conf:1: the nameserver 'dns.example' is no IP address, and is passed over",
             ),
         ),
         (
             "forward . tls://10.0.0.1",
             Some(
-                "2:11: warning: no certificate authority is found on this system: tls://10.0.0.1 cannot be trusted, and will not be asked",
+                "2:11: no certificate authority is found on this system: tls://10.0.0.1 cannot be trusted, and will not be asked; name a file of authorities (tls CA), or mount one at /etc/ssl/certs/ca-certificates.crt",
             ),
         ),
         (
             "forward . 10.0.0.1 {\nexcept a..b\n}",
-            Some("3:8: warning: ignored: zone is not a valid domain name: a..b"),
+            Some("3:8: ignored: zone is not a valid domain name: a..b"),
         ),
     ] {
         let (parsed, warnings) = parse_lines(lines);
         assert!(parsed.is_ok(), "{lines}");
-        let expected: Vec<String> = expected
-            .iter()
-            .map(|text| format!("Corefile:{text}"))
-            .collect();
+        let expected: Vec<&str> = expected.into_iter().collect();
         assert_eq!(warnings, expected, "{lines}");
     }
 }
