@@ -18,6 +18,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const COREFILE: &str = "
 . {
+    prometheus
+    errors
     loadbalance
     cache {
         prefetch 1000000
@@ -31,6 +33,8 @@ const COREFILE: &str = "
     }
 }
 plain.test {
+    prometheus
+    errors
     loadbalance
     hosts absent {
         10.0.0.1 a.plain.test many.plain.test
