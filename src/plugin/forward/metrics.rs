@@ -6,8 +6,8 @@ use std::time::Duration;
 use hickory_proto::op::ResponseCode;
 
 use super::message::Bogus;
-use super::rcode::rcode_word;
 use crate::metrics::{Counter, Desc, Histogram, Registry, TIME_BUCKETS};
+use crate::wire::mnemonic::rcode_word;
 
 const BROKEN: Desc = Desc {
     name: "coredns_forward_healthcheck_broken_total",
@@ -121,8 +121,8 @@ impl UpstreamMetrics {
             self.registry.histogram(DURATION, &TIME_BUCKETS, &labels)
         };
         match self.durations.get(usize::from(code)) {
-            Some(histogram) => histogram.get_or_init(make).observe(took.as_secs_f64()),
-            None => make().observe(took.as_secs_f64()),
+            Some(histogram) => histogram.get_or_init(make).observe_duration(took),
+            None => make().observe_duration(took),
         }
     }
 

@@ -342,12 +342,15 @@ async fn serve(socket: Arc<Socket>, owner: Weak<UdpSockets>, expires: Instant) {
                 socket.retire();
             }
             ready = socket.io.ready(Interest::READABLE | Interest::ERROR) => {
-                if let Err(error) = ready.and_then(|ready| read(&socket, ready)) {
-                    socket.fail(&socket.ends.io("read", &error));
-                    break;
+                match ready.and_then(|ready| read(&socket, ready)) {
+                    // A flood at one socket must not keep the others waiting.
+                    Ok(More::MayBe) => tokio::task::yield_now().await,
+                    Ok(More::No) => {}
+                    Err(error) => {
+                        socket.fail(&socket.ends.io("read", &error));
+                        break;
+                    }
                 }
-                // A flood at one socket must not keep the others waiting.
-                tokio::task::yield_now().await;
             }
         }
     }
@@ -356,8 +359,14 @@ async fn serve(socket: Arc<Socket>, owner: Weak<UdpSockets>, expires: Instant) {
     }
 }
 
+/// Whether a socket has more to read.
+enum More {
+    No,
+    MayBe,
+}
+
 /// Reads what is there, up to a turn's worth.
-fn read(socket: &Socket, ready: Ready) -> io::Result<()> {
+fn read(socket: &Socket, ready: Ready) -> io::Result<More> {
     if ready.is_error() {
         // An ICMP error makes a socket "in error", not "readable".
         if let Some(error) = socket.io.take_error()? {
@@ -376,11 +385,11 @@ fn read(socket: &Socket, ready: Ready) -> io::Result<()> {
         for _ in 0..READS_IN_A_ROW {
             match socket.io.try_recv(buffer) {
                 Ok(length) => socket.deliver(buffer.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(More::No),
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(More::MayBe)
     })
 }
 
