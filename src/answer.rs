@@ -182,6 +182,9 @@ pub struct Extra {
     pub options: Option<Vec<u8>>,
     /// Why it failed.
     pub error: Option<ExtendedError>,
+    /// The payload size that the reply is cut at over UDP, and that its OPT tells, in place of the
+    /// client's own (`bufsize`); only for a client that sent an OPT.
+    pub udp_size: Option<u16>,
     /// Name and value pairs that other plugins read (`forward/upstream`).
     pub metadata: Vec<(&'static str, Arc<str>)>,
 }

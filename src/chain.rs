@@ -47,6 +47,8 @@ pub struct Failure {
     pub error: Option<String>,
     /// The cause, for a client that speaks EDNS (RFC 8914).
     pub extended: Option<ExtendedError>,
+    /// The payload size that the reply's OPT tells in place of the client's own (`bufsize`).
+    pub udp_size: Option<u16>,
 }
 
 impl Failure {
@@ -58,6 +60,7 @@ impl Failure {
             plugin,
             error: Some(error.into()),
             extended: None,
+            udp_size: None,
         }
     }
 
@@ -69,6 +72,7 @@ impl Failure {
             plugin,
             error: None,
             extended: None,
+            udp_size: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! A plugin is one file here, one line in [`REGISTRY`], and one page in `docs/plugins`.
 
 pub mod bind;
+pub mod bufsize;
 pub mod cache;
 pub mod errors;
 pub mod fall;
@@ -42,6 +43,7 @@ impl Entry {
 /// All plugins, in the order in which a query meets them.
 pub const REGISTRY: &[Entry] = &[
     Entry::new("reload", reload::setup),
+    Entry::new("bufsize", bufsize::setup),
     Entry::new("bind", bind::setup),
     Entry::new("ready", ready::setup),
     Entry::new("health", health::setup),
@@ -79,7 +81,6 @@ const MISSING: &[(&str, &str)] = &[
         "there is a socket for each processor in any case; take the directive out",
     ),
     ("nsid", NOT_YET),
-    ("bufsize", NOT_YET),
     ("debug", NOT_YET),
     ("trace", NOT_YET),
     ("pprof", NOT_YET),

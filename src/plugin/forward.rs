@@ -253,8 +253,8 @@ impl Config {
 fn answer(received: &Received, upstream: &Arc<str>) -> Answer {
     let extra = Extra {
         options: received.options.as_ref().map(|options| options.to_vec()),
-        error: None,
         metadata: vec![("forward/upstream", upstream.clone())],
+        ..Extra::default()
     };
     Answer {
         rcode: received.rcode,

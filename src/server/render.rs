@@ -41,6 +41,10 @@ struct Head {
 /// `query` is the question as the client asked it.
 pub fn answer(answer: &Answer, query: &Query<'_>, out: &mut Vec<u8>) {
     let start = out.len();
+    let query = &with_size(
+        query,
+        answer.extra.as_ref().and_then(|extra| extra.udp_size),
+    );
     let opt = OptOut::of_answer(answer, query);
     let limit = query.size_limit();
     let whole = match (query.request.transport, query.request.client.is_ipv4()) {
@@ -93,9 +97,22 @@ fn told_rcode(rcode: ResponseCode, query: &Query<'_>) -> ResponseCode {
     }
 }
 
+/// The query as if its OPT told another payload size, where one is given.
+#[inline]
+fn with_size<'q>(query: &Query<'q>, size: Option<u16>) -> Query<'q> {
+    let Some(udp_size) = size else {
+        return *query;
+    };
+    Query {
+        opt: query.opt.map(|opt| Opt { udp_size, ..opt }),
+        ..*query
+    }
+}
+
 /// Writes the reply to a query that failed: no record, but the OPT and, in it, the reason.
 pub fn failure(failure: &Failure, query: &Query<'_>, out: &mut Vec<u8>) {
     let start = out.len();
+    let query = &with_size(query, failure.udp_size);
     let bits = query.reply_flags().with(Flags::QR).bits() | query.request.opcode.bits();
     write_head(
         &Head {
