@@ -27,9 +27,10 @@ use crate::wire;
 
 /// Queries that one socket takes in its life.
 const MOST_QUERIES: u16 = 64;
-/// Sockets of one upstream that take queries at the same time. The next query's port is one of so
-/// many, at random; threads seldom meet at one lock.
+/// Sockets of one upstream that take queries at the same time, at most.
 const SLOTS: usize = 8;
+/// Queries that wait at one socket before the next one is taken too.
+const CROWDED: usize = 8;
 /// Datagrams read before other tasks get their turn.
 const READS_IN_A_ROW: usize = 32;
 /// The longest datagram.
@@ -135,8 +136,7 @@ impl UdpSockets {
 
     /// A place at one of the sockets, or at a new one.
     fn enter(self: &Arc<Self>, query: &Arc<Outgoing>) -> io::Result<Ticket> {
-        let at = rand::random_range(0..self.slots.len().max(1));
-        let Some(slot) = self.slots.get(at) else {
+        let Some(slot) = self.slots.get(self.uncrowded()) else {
             return Err(io::ErrorKind::NotFound.into());
         };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,6 +148,18 @@ impl UdpSockets {
         let entered = self.open(query)?;
         *slot = Some(entered.socket.clone());
         Ok(entered)
+    }
+
+    /// The first slot at which few wait, so that a quiet server has one socket for each upstream;
+    /// where all are crowded, any.
+    fn uncrowded(&self) -> usize {
+        let has_room = |slot: &Mutex<Option<Arc<Socket>>>| {
+            let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.as_ref()
+                .is_none_or(|socket| socket.lock().waiting.len() < CROWDED)
+        };
+        let room = self.slots.iter().position(has_room);
+        room.unwrap_or_else(|| rand::random_range(0..self.slots.len().max(1)))
     }
 
     /// A place at a new socket.
