@@ -5,6 +5,7 @@
 pub mod bind;
 pub mod bufsize;
 pub mod cache;
+pub mod chaos;
 pub mod errors;
 pub mod fall;
 pub mod forward;
@@ -50,6 +51,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("prometheus", prometheus::setup),
     Entry::new("errors", errors::setup),
     Entry::new("log", log::setup),
+    Entry::new("chaos", chaos::setup),
     Entry::new("loadbalance", loadbalance::setup),
     Entry::new("rewrite", rewrite::setup),
     Entry::new("cache", cache::setup),
@@ -80,7 +82,6 @@ const MISSING: &[(&str, &str)] = &[
         "multisocket",
         "there is a socket for each processor in any case; take the directive out",
     ),
-    ("nsid", NOT_YET),
     ("debug", NOT_YET),
     ("trace", NOT_YET),
     ("pprof", NOT_YET),
@@ -89,17 +90,12 @@ const MISSING: &[(&str, &str)] = &[
         "what waits is bounded in any case; take the directive out",
     ),
     ("dnstap", NOT_YET),
-    ("local", NOT_YET),
     ("dns64", NOT_YET),
     ("siit", NOT_YET),
-    ("any", NOT_YET),
-    ("chaos", NOT_YET),
     ("tsig", NOT_YET),
     ("autopath", NOT_YET),
     ("acl", NOT_YET),
-    ("header", NOT_YET),
     ("dnssec", NOT_YET),
-    ("minimal", NOT_YET),
     ("template", NOT_YET),
     ("transfer", NOT_YET),
     ("dynupdate", NOT_YET),

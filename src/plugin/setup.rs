@@ -308,6 +308,13 @@ impl Setup<'_> {
     }
 }
 
+/// This machine's name; `localhost` where it has none.
+pub(super) fn hostname() -> String {
+    let name = nix::unistd::gethostname().ok();
+    let name = name.and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "localhost".to_owned())
+}
+
 /// A value for each listener: metrics have the listener's name as a label, and a block may be
 /// served on several.
 pub struct PerServer<T>(OnceLock<Box<[OnceLock<T>]>>);
