@@ -13,6 +13,7 @@ use hickory_proto::op::ResponseCode;
 
 use crate::answer::{Answer, ExtendedError};
 use crate::query::Query;
+use crate::wire::Flags;
 
 mod transfer;
 
@@ -49,6 +50,8 @@ pub struct Failure {
     pub extended: Option<ExtendedError>,
     /// The payload size that the reply's OPT tells in place of the client's own (`bufsize`).
     pub udp_size: Option<u16>,
+    /// The reply's flags in place of those copied from the client's request (`header`).
+    pub flags: Option<Flags>,
 }
 
 impl Failure {
@@ -61,6 +64,7 @@ impl Failure {
             error: Some(error.into()),
             extended: None,
             udp_size: None,
+            flags: None,
         }
     }
 
@@ -73,6 +77,7 @@ impl Failure {
             error: None,
             extended: None,
             udp_size: None,
+            flags: None,
         }
     }
 

@@ -9,6 +9,7 @@ pub mod chaos;
 pub mod errors;
 pub mod fall;
 pub mod forward;
+pub mod header;
 pub mod health;
 pub mod hosts;
 pub mod kubernetes;
@@ -55,6 +56,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("loadbalance", loadbalance::setup),
     Entry::new("rewrite", rewrite::setup),
     Entry::new("cache", cache::setup),
+    Entry::new("header", header::setup),
     Entry::new("tls", tls::setup),
     Entry::new("hosts", hosts::setup),
     Entry::new("kubernetes", kubernetes::setup),

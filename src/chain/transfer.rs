@@ -16,6 +16,12 @@ pub struct Transferred {
 }
 
 impl Transfer {
+    /// The same messages, each changed by `f`.
+    #[must_use]
+    pub fn map(self, f: impl FnMut(Answer) -> Answer + Send + 'static) -> Self {
+        Self(Box::new(self.0.map(f)))
+    }
+
     /// The same messages; `done` runs once, when the last one is taken or the client is gone.
     #[must_use]
     pub fn counted(

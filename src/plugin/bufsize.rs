@@ -66,7 +66,6 @@ fn lower(size: &u16, _: &Query<'_>, outcome: &mut Outcome) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::plugin::setup::Shared;
     use crate::testing::{set_up, setup_error};
 

@@ -113,7 +113,8 @@ fn with_size<'q>(query: &Query<'q>, size: Option<u16>) -> Query<'q> {
 pub fn failure(failure: &Failure, query: &Query<'_>, out: &mut Vec<u8>) {
     let start = out.len();
     let query = &with_size(query, failure.udp_size);
-    let bits = query.reply_flags().with(Flags::QR).bits() | query.request.opcode.bits();
+    let flags = failure.flags.unwrap_or_else(|| query.reply_flags());
+    let bits = flags.with(Flags::QR).bits() | query.request.opcode.bits();
     write_head(
         &Head {
             id: query.request.id,
