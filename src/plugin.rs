@@ -16,6 +16,7 @@ pub mod kubernetes;
 pub mod loadbalance;
 pub mod log;
 pub mod loop_;
+pub mod minimal;
 mod pattern;
 pub mod prometheus;
 pub mod ready;
@@ -58,6 +59,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("cache", cache::setup),
     Entry::new("header", header::setup),
     Entry::new("tls", tls::setup),
+    Entry::new("minimal", minimal::setup),
     Entry::new("hosts", hosts::setup),
     Entry::new("kubernetes", kubernetes::setup),
     Entry::new("loop", loop_::setup),

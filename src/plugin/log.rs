@@ -17,7 +17,7 @@ use crate::server::render;
 use crate::telemetry::{self, Format, Output, QueryLine, Response, Template};
 use crate::wire::{Flags, HEADER_LEN};
 
-mod class;
+pub(super) mod class;
 
 use class::{Class, Kind};
 

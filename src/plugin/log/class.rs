@@ -11,7 +11,7 @@ use crate::wire::{Opcode, u32_at};
 
 /// A class of responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(in crate::plugin) enum Class {
     /// Any.
     All,
     /// There is something, or it is elsewhere.
@@ -24,7 +24,7 @@ pub(super) enum Class {
 
 /// A kind of response; [`Class`]es are made of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::plugin) enum Kind {
     NoError,
     NameError,
     ServerError,
@@ -63,7 +63,7 @@ impl Class {
 }
 
 impl Kind {
-    pub(super) fn class(self) -> Class {
+    pub(in crate::plugin) fn class(self) -> Class {
         match self {
             Self::NoError | Self::Delegation => Class::Success,
             Self::NameError | Self::NoData => Class::Denial,
@@ -96,7 +96,7 @@ impl Kind {
         }
     }
 
-    pub(super) fn of_answer(answer: &Answer, query: &Query<'_>) -> Self {
+    pub(in crate::plugin) fn of_answer(answer: &Answer, query: &Query<'_>) -> Self {
         let rcode = u16::from(answer.rcode);
         let empty = Self::of_empty(rcode, query);
         if empty == Self::Meta {
