@@ -2,6 +2,7 @@
 //!
 //! A plugin is one file here, one line in [`REGISTRY`], and one page in `docs/plugins`.
 
+pub mod any;
 pub mod bind;
 pub mod bufsize;
 pub mod cache;
@@ -53,6 +54,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("prometheus", prometheus::setup),
     Entry::new("errors", errors::setup),
     Entry::new("log", log::setup),
+    Entry::new("any", any::setup),
     Entry::new("chaos", chaos::setup),
     Entry::new("loadbalance", loadbalance::setup),
     Entry::new("rewrite", rewrite::setup),
