@@ -18,6 +18,7 @@ pub mod loadbalance;
 pub mod log;
 pub mod loop_;
 pub mod minimal;
+pub mod nsid;
 mod pattern;
 pub mod prometheus;
 pub mod ready;
@@ -47,6 +48,7 @@ impl Entry {
 /// All plugins, in the order in which a query meets them.
 pub const REGISTRY: &[Entry] = &[
     Entry::new("reload", reload::setup),
+    Entry::new("nsid", nsid::setup),
     Entry::new("bufsize", bufsize::setup),
     Entry::new("bind", bind::setup),
     Entry::new("ready", ready::setup),

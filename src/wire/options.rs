@@ -30,23 +30,10 @@ impl Options {
         self.0
     }
 
-    /// The code and the place of each option.
-    fn each(&self) -> impl Iterator<Item = (u16, Range<usize>)> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let code = u16_at(&self.0, at)?;
-            let start = at;
-            at += 4 + usize::from(u16_at(&self.0, at + 2)?);
-            (at <= self.0.len()).then_some((code, start..at))
-        })
-    }
-
     /// The place of the first option of this code.
     #[must_use]
     pub fn find(&self, code: u16) -> Option<Range<usize>> {
-        self.each()
-            .find(|(found, _)| *found == code)
-            .map(|(_, place)| place)
+        find(&self.0, code)
     }
 
     /// Puts an option in place of another, and gives the other's data; `None`, with nothing done,
@@ -87,10 +74,29 @@ impl Options {
     /// Those options that have one of these codes.
     #[must_use]
     pub fn only(&self, codes: &[u16]) -> Self {
-        let wanted = self.each().filter(|(code, _)| codes.contains(code));
+        let wanted = each(&self.0).filter(|(code, _)| codes.contains(code));
         let bytes = wanted.filter_map(|(_, place)| self.0.get(place));
         Self(bytes.flatten().copied().collect())
     }
+}
+
+/// The place of the first option of this code in the options of an OPT.
+#[must_use]
+pub fn find(options: &[u8], code: u16) -> Option<Range<usize>> {
+    each(options)
+        .find(|(found, _)| *found == code)
+        .map(|(_, place)| place)
+}
+
+/// The code and the place of each option.
+fn each(options: &[u8]) -> impl Iterator<Item = (u16, Range<usize>)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let code = u16_at(options, at)?;
+        let start = at;
+        at += 4 + usize::from(u16_at(options, at + 2)?);
+        (at <= options.len()).then_some((code, start..at))
+    })
 }
 
 fn option(code: u16, data: &[u8]) -> Option<Vec<u8>> {
