@@ -15,6 +15,7 @@ pub mod health;
 pub mod hosts;
 pub mod kubernetes;
 pub mod loadbalance;
+pub mod local;
 pub mod log;
 pub mod loop_;
 pub mod minimal;
@@ -56,6 +57,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("prometheus", prometheus::setup),
     Entry::new("errors", errors::setup),
     Entry::new("log", log::setup),
+    Entry::new("local", local::setup),
     Entry::new("any", any::setup),
     Entry::new("chaos", chaos::setup),
     Entry::new("loadbalance", loadbalance::setup),
