@@ -166,6 +166,10 @@ impl ExtendedError {
     pub const STALE_ANSWER: u16 = 3;
     /// Not ready (14).
     pub const NOT_READY: u16 = 14;
+    /// Blocked (15).
+    pub const BLOCKED: u16 = 15;
+    /// Filtered (17).
+    pub const FILTERED: u16 = 17;
     /// No reachable authority (22).
     pub const NO_REACHABLE_AUTHORITY: u16 = 22;
     /// Network error (23).

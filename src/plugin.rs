@@ -2,6 +2,7 @@
 //!
 //! A plugin is one file here, one line in [`REGISTRY`], and one page in `docs/plugins`.
 
+pub mod acl;
 pub mod any;
 pub mod bind;
 pub mod bufsize;
@@ -62,6 +63,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("chaos", chaos::setup),
     Entry::new("loadbalance", loadbalance::setup),
     Entry::new("rewrite", rewrite::setup),
+    Entry::new("acl", acl::setup),
     Entry::new("cache", cache::setup),
     Entry::new("header", header::setup),
     Entry::new("tls", tls::setup),
@@ -100,11 +102,9 @@ const MISSING: &[(&str, &str)] = &[
         "what waits is bounded in any case; take the directive out",
     ),
     ("dnstap", NOT_YET),
-    ("dns64", NOT_YET),
     ("siit", NOT_YET),
     ("tsig", NOT_YET),
     ("autopath", NOT_YET),
-    ("acl", NOT_YET),
     ("dnssec", NOT_YET),
     ("template", NOT_YET),
     ("transfer", NOT_YET),
