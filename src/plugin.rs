@@ -8,6 +8,7 @@ pub mod bind;
 pub mod bufsize;
 pub mod cache;
 pub mod chaos;
+pub mod dns64;
 pub mod errors;
 pub mod fall;
 pub mod forward;
@@ -59,6 +60,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("errors", errors::setup),
     Entry::new("log", log::setup),
     Entry::new("local", local::setup),
+    Entry::new("dns64", dns64::setup),
     Entry::new("any", any::setup),
     Entry::new("chaos", chaos::setup),
     Entry::new("loadbalance", loadbalance::setup),
