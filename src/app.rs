@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::corefile::{Corefile, Environment as _, Errors, Input, System};
 use crate::http;
 use crate::metrics::Registry;
+use crate::plugin::prometheus::Dropped;
 use crate::plugin::setup::{Settings, Shared};
 use crate::server::Server;
 use crate::server::stream::Limits;
@@ -116,8 +117,7 @@ impl App {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running then.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
-        let metrics = Arc::<Registry>::default();
+    pub async fn start(options: Options, metrics: Arc<Registry>) -> Result<Self, StartError> {
         let (listeners, endpoints) = (Listeners::default(), http::Endpoints::default());
         let prepared = prepare(&options, &metrics, HashMap::new(), &listeners, &endpoints).await?;
         let mut app = Self {
@@ -195,41 +195,7 @@ impl App {
             bound,
             http,
         } = prepared;
-        let total = groups.len();
-        let mut bound: HashMap<_, _> = bound
-            .into_iter()
-            .map(|bound| (bound.wanted().clone(), bound))
-            .collect();
-        let observer = Arc::new(Unobserved);
-        let mut served = Vec::new();
-        let mut sites = Vec::new();
-        for (index, (key, group)) in groups.into_iter().enumerate() {
-            let told = bound.get(&key).map(Bound::key);
-            let told = told
-                .or_else(|| self.listeners.bound_key(&key))
-                .unwrap_or(key.clone());
-            sites.extend(group.iter().map(|site| banner(site, &told)));
-            let any_class = group.iter().any(|site| site.listen.any_class);
-            let tls = group.iter().find_map(|site| site.listen.tls.clone());
-            let limits = group
-                .iter()
-                .map(|site| site.listen.limits)
-                .next_back()
-                .unwrap_or(Limits::DEFAULT);
-            let blocks = group.into_iter().map(|site| site.block);
-            let server = Server::new(
-                told.to_string(),
-                (index, total),
-                blocks,
-                any_class,
-                observer.clone(),
-            );
-            match bound.remove(&key) {
-                Some(bound) => self.listeners.start(bound, server, limits)?,
-                None => self.listeners.swap(&key, server, tls),
-            }
-            served.push(key);
-        }
+        let (served, sites) = self.serve(groups, bound)?;
         let _ = plan.shared.listening.set(self.listeners.addresses());
         self.http.swap(http);
         let tasks = std::mem::take(&mut plan.shared.tasks);
@@ -237,8 +203,45 @@ impl App {
         let running = Running::of(plan.shared, hash, sites);
         running.start_tasks(tasks);
         drop(std::mem::replace(&mut self.running, running));
-        self.listeners.retain(&served, self.options.drain).await;
+        self.listeners.retain(&served, self.options.drain);
         Ok(())
+    }
+
+    /// Gives each address its server blocks; those addresses, and the zones for the banner.
+    fn serve(
+        &mut self,
+        groups: BTreeMap<ListenKey, Vec<Site>>,
+        bound: Vec<Bound>,
+    ) -> Result<(Vec<ListenKey>, Vec<String>), StartError> {
+        let siblings = groups.len();
+        let mut bound: HashMap<_, _> = bound
+            .into_iter()
+            .map(|bound| (bound.wanted().clone(), bound))
+            .collect();
+        let (mut served, mut sites) = (Vec::new(), Vec::new());
+        for (index, (key, group)) in groups.into_iter().enumerate() {
+            let told = bound.get(&key).map(Bound::key);
+            let told = told.or_else(|| self.listeners.bound_key(&key));
+            let told = told.unwrap_or_else(|| key.clone());
+            sites.extend(group.iter().map(|site| banner(site, &told)));
+            let any_class = group.iter().any(|site| site.listen.any_class);
+            let tls = group.iter().find_map(|site| site.listen.tls.clone());
+            // As in CoreDNS, the last block of a listener decides.
+            let limits = group
+                .last()
+                .map_or(Limits::DEFAULT, |site| site.listen.limits);
+            let blocks = group.into_iter().map(|site| site.block);
+            let place = (index, siblings);
+            let label: Arc<str> = told.to_string().into();
+            let observer = Arc::new(Dropped::new(&self.metrics, label.clone()));
+            let server = Server::new(label, place, blocks, any_class, observer);
+            match bound.remove(&key) {
+                Some(bound) => self.listeners.start(bound, server, limits)?,
+                None => self.listeners.swap(&key, server, tls),
+            }
+            served.push(key);
+        }
+        Ok((served, sites))
     }
 }
 
@@ -354,6 +357,22 @@ pub fn load(conf: &Conf) -> Result<Corefile, Errors> {
     Corefile::load(input, &System, &known)
 }
 
+/// Everything but start: whether a Corefile's text can be used.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn check(text: &str, settings: &Arc<Settings>) -> Result<(), Errors> {
+    let conf = Conf::Text("Corefile", text.to_owned());
+    let inputs = Inputs {
+        dns_port: 53,
+        metrics: Arc::default(),
+        settings: settings.clone(),
+        previous: HashMap::new(),
+        environment: &System,
+    };
+    plan::plan(&load(&conf)?, inputs).map(|_| ())
+}
+
 /// The sites of each address, interface names resolved.
 fn group(sites: Vec<Site>) -> Result<BTreeMap<ListenKey, Vec<Site>>, StartError> {
     let mut groups: BTreeMap<ListenKey, Vec<Site>> = BTreeMap::new();
@@ -372,22 +391,6 @@ fn group(sites: Vec<Site>) -> Result<BTreeMap<ListenKey, Vec<Site>>, StartError>
         }
     }
     Ok(groups)
-}
-
-/// Counts nothing.
-struct Unobserved;
-
-impl crate::server::Observer for Unobserved {
-    fn dropped(
-        &self,
-        _: &crate::query::Request,
-        _: hickory_proto::rr::RecordType,
-        _: hickory_proto::op::ResponseCode,
-    ) {
-    }
-    fn panicked(&self, what: &str) {
-        tracing::error!("a plugin panicked: {what}");
-    }
 }
 
 pub use reload::{End, run};

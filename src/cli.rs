@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// The version that callsign's answers, flags and Corefile follow; tools read it from `-version`.
-pub const COREDNS_VERSION: &str = "1.15.0";
+pub use crate::version::COREDNS as COREDNS_VERSION;
 
 /// The DNS server of a Kubernetes cluster. Takes CoreDNS's Corefile and flags.
 ///
@@ -110,22 +109,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     serve::run(flags)
 }
 
-/// Go takes `-conf` for `--conf`. A single letter stays as it is, as does a lone dash.
+/// Go takes `-conf` for `--conf`. A lone dash and `-p`, `-p53`, `-p=53` stay as they are.
 fn double_dash(argument: OsString) -> OsString {
-    match argument.to_str() {
-        Some(text) if text.starts_with('-') && !text.starts_with("--") && text.len() > 2 => {
-            // `-p=53` and `-p53` are of the single letter; `-plugins` is not.
-            let name = text.split('=').next().unwrap_or(text);
-            let single = name.len() == 2
-                || name[1..].starts_with(|c: char| c == 'p')
-                    && name[2..].bytes().all(|b| b.is_ascii_digit());
-            if single {
-                argument
-            } else {
-                format!("-{text}").into()
-            }
-        }
-        _ => argument,
+    let Some(name) = argument.to_str().and_then(|text| text.strip_prefix('-')) else {
+        return argument;
+    };
+    let is_port = name.strip_prefix('p').is_some_and(|rest| {
+        rest.trim_start_matches('=')
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+    });
+    let is_short = name.len() < 2 || name.starts_with('-') || is_port;
+    if is_short {
+        argument
+    } else {
+        format!("--{name}").into()
     }
 }
 

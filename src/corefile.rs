@@ -196,4 +196,6 @@ fn check_length(name: &str, text: &str) -> Result<(), Diagnostic> {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

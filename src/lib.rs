@@ -1,10 +1,28 @@
-//! callsign: the DNS server of a Kubernetes cluster.
+//! callsign: the DNS server of a Kubernetes cluster. It takes CoreDNS's place by changing one line.
+//!
+//! A tour of the code, along the two paths that everything is on:
+//!
+//! ```text
+//! a query     server::udp, server::stream ─ bytes ─> server::decode ─> server (block match)
+//!                 ^                                                      │
+//!                 └── server::render <── answer <── chain: plugin after plugin
+//!                                                      │ asks
+//! an event    kubernetes::manifests ─ object, event ─> kubernetes::store ─> kubernetes::zone
+//! ```
+//!
+//! - A [`query::Query`] is what a plugin reads, an [`answer::Answer`] what it returns;
+//!   [`chain`] says how plugins follow each other, and [`plugin`] lists them in that order.
+//! - A [`corefile`] becomes a plan, and a plan becomes sockets, threads and tasks in [`app`], the
+//!   only place that starts anything.
+//! - [`metrics`], [`readiness`] and [`http`] are small services that plugins use.
+//! - [`cli`] is the command line.
 
 pub mod answer;
 pub mod app;
 pub mod chain;
 pub mod cli;
 pub mod corefile;
+pub mod duration;
 pub mod http;
 pub mod kubernetes;
 pub mod metrics;
@@ -13,6 +31,8 @@ pub mod plugin;
 pub mod query;
 pub mod readiness;
 pub mod server;
+pub mod telemetry;
 #[cfg(test)]
 pub mod testing;
+pub mod version;
 pub mod wire;

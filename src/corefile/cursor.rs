@@ -70,7 +70,7 @@ impl<'a> Cursor<'a> {
 
     /// Steps to the next word if it is on the line of the current one.
     pub fn next_arg(&mut self) -> Option<&'a Token> {
-        self.next_after(Gap::SameLine)
+        self.next_after(Gap::Space)
     }
 
     /// Steps to the next word if it is on a later line than the current one, or in another file.
@@ -133,7 +133,7 @@ impl<'a> Cursor<'a> {
     /// An error at the current word.
     #[must_use]
     pub fn err(&self, message: impl Into<String>) -> Diagnostic {
-        match self.token().or(self.tokens.first()) {
+        match self.token().or_else(|| self.tokens.first()) {
             Some(token) => token.err(message),
             None => Diagnostic::error(message),
         }
@@ -144,9 +144,7 @@ impl<'a> Cursor<'a> {
     pub fn arg_err(&self) -> Diagnostic {
         match self.text() {
             "{" => self.err("Unexpected token '{', expecting argument"),
-            text => self.err(format!(
-                "Wrong argument count or unexpected line ending after '{text}'"
-            )),
+            text => self.err(wrong_argument_count(text)),
         }
     }
 
@@ -171,6 +169,11 @@ impl<'a> Cursor<'a> {
             None => error,
         }
     }
+}
+
+/// caddy's words for too few or too many arguments behind `text`.
+pub(super) fn wrong_argument_count(text: &str) -> String {
+    format!("Wrong argument count or unexpected line ending after '{text}'")
 }
 
 impl Token {

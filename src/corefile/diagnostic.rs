@@ -15,6 +15,9 @@ use std::fmt;
 
 use super::place::Place;
 
+/// The longest message, in characters.
+const MAX_MESSAGE: usize = 400;
+
 /// Whether a [`Diagnostic`] stops the Corefile from being used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -55,7 +58,7 @@ impl Diagnostic {
     fn new(severity: Severity, message: String) -> Self {
         Self(Box::new(Content {
             severity,
-            message,
+            message: one_line(&message),
             place: None,
             label: None,
             help: None,
@@ -73,7 +76,7 @@ impl Diagnostic {
     /// Says, beside the underlined place, what would be right there and what stands there.
     #[must_use]
     pub fn expected(mut self, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
-        self.0.label = Some(format!("expected {expected}, found {found}"));
+        self.0.label = Some(one_line(&format!("expected {expected}, found {found}")));
         self
     }
 
@@ -193,20 +196,32 @@ impl From<Diagnostic> for Errors {
     }
 }
 
-/// All errors in full, one after the other.
+/// All errors in full, one after the other, then the warnings: these often name the cause.
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.errors.iter().enumerate() {
+        for (index, diagnostic) in self.errors.iter().chain(&self.warnings).enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            error.fmt(f)?;
+            diagnostic.fmt(f)?;
         }
         Ok(())
     }
 }
 
 impl std::error::Error for Errors {}
+
+/// The text as one line of bearable length: words of a Corefile may have lines, and no end.
+fn one_line(text: &str) -> String {
+    let mut chars = text
+        .chars()
+        .map(|char| if char.is_control() { ' ' } else { char });
+    let mut line: String = chars.by_ref().take(MAX_MESSAGE).collect();
+    if chars.next().is_some() {
+        line.push_str("...");
+    }
+    line
+}
 
 /// The word of `known` that `word` is most likely a misspelling of.
 pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
@@ -224,24 +239,34 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters must be put in, left out or replaced to make `one` into `two`.
+/// How many letters must be put in, left out, replaced or swapped with the next one to make `one`
+/// into `two`.
 fn edits(one: &str, two: &str) -> usize {
     let two: Vec<char> = two.chars().collect();
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    for (above, letter) in one.chars().enumerate() {
-        let mut diagonal = above;
-        let mut left = above + 1;
-        for (other, cell) in two.iter().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = *cell;
-            left = replaced.min(left + 1).min(*cell + 1);
-            *cell = left;
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=two.len()).collect();
+    let mut last = None;
+    for (index, letter) in one.chars().enumerate() {
+        let mut row = vec![index + 1];
+        for (column, other) in two.iter().enumerate() {
+            let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX);
+            let replaced = at(&above, column) + usize::from(letter != *other);
+            let mut least = replaced
+                .min(at(&row, column) + 1)
+                .min(at(&above, column + 1) + 1);
+            let left = column.checked_sub(1);
+            if let Some(left) = left
+                && last == Some(*other)
+                && two.get(left) == Some(&letter)
+            {
+                least = least.min(at(&before, left).saturating_add(1));
+            }
+            row.push(least);
         }
-        if let Some(first) = row.first_mut() {
-            *first = above + 1;
-        }
+        before = std::mem::replace(&mut above, row);
+        last = Some(letter);
     }
-    row.last().copied().unwrap_or_default()
+    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

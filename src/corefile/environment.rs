@@ -98,10 +98,11 @@ impl Memory {
     }
 
     /// What is left of each file's path below `directory`.
-    fn below<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a Path> {
+    fn below(&self, directory: &Path) -> impl Iterator<Item = &Path> {
+        let directory = absolute(Path::new("/"), directory);
         self.files
             .keys()
-            .filter_map(move |path| path.strip_prefix(directory).ok())
+            .filter_map(move |path| path.strip_prefix(&directory).ok())
             .filter(|rest| !rest.as_os_str().is_empty())
     }
 }
@@ -116,7 +117,7 @@ impl Environment for Memory {
     }
 
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        match self.files.get(path) {
+        match self.files.get(&absolute(Path::new("/"), path)) {
             Some(content) => within(limit, content.clone()),
             None if self.below(path).next().is_some() => Err(io::Error::new(
                 io::ErrorKind::IsADirectory,
@@ -140,7 +141,8 @@ impl Environment for Memory {
     }
 
     fn exists(&self, path: &Path) -> bool {
-        self.files.contains_key(path) || self.below(path).next().is_some()
+        let clean = absolute(Path::new("/"), path);
+        self.files.contains_key(&clean) || self.below(path).next().is_some()
     }
 }
 

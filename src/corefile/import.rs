@@ -75,6 +75,14 @@ impl<'e> Files<'e> {
                     .help("put a '\"' where the word ends"),
             );
         }
+        if let Some(token) = lexed.after_comment {
+            let message = format!("'{}' is no part of the comment before it", token.text());
+            self.warnings.push(
+                Diagnostic::warning(message)
+                    .at(token.place())
+                    .help("a '#' inside a word hides that word only: put white space before it"),
+            );
+        }
         if let Some(at) = source.text().find('\u{fffd}') {
             let line = source
                 .text()
@@ -96,8 +104,12 @@ impl<'e> Files<'e> {
     /// matched nothing.
     ///
     /// # Errors
-    /// The message, in CoreDNS's words.
-    pub(super) fn import(&mut self, pattern: &str, source: &Source) -> Result<Vec<File>, String> {
+    /// Without a place, in CoreDNS's words.
+    pub(super) fn import(
+        &mut self,
+        pattern: &str,
+        source: &Source,
+    ) -> Result<Vec<File>, Diagnostic> {
         // A relative path starts at the importing file, not where the process was started. As in
         // caddy an absolute one is not cleaned, so its trailing separator counts.
         let full = match Path::new(pattern).is_absolute() {
@@ -108,28 +120,41 @@ impl<'e> Files<'e> {
         };
         let is_class = full.contains('[') && full.contains(']');
         if full.matches('*').count() > 1 || full.matches('?').count() > 1 || is_class {
-            return Err(format!(
-                "Glob pattern may only contain one wildcard (*), but has others: {full}"
-            ));
+            let message =
+                format!("Glob pattern may only contain one wildcard (*), but has others: {full}");
+            return Err(Diagnostic::error(message).help("one '*' and one '?' may stand in a path"));
         }
         let paths = glob(&full, self.environment).map_err(|BadPattern| {
-            format!("Failed to use import pattern {pattern}: syntax error in pattern")
+            let message =
+                format!("Failed to use import pattern {pattern}: syntax error in pattern");
+            Diagnostic::error(message).help("put a '\\' before a character that means itself")
         })?;
         if paths.is_empty() && !full.contains(PATTERN_CHARACTERS) {
-            return Err(format!("File to import not found: {pattern}"));
+            let message = format!("File to import not found: {pattern}");
+            let help = format!("there is no file {full}, and no snippet ({pattern}) above");
+            return Err(Diagnostic::error(message).help(help));
         }
         paths.into_iter().map(|path| self.read(path)).collect()
     }
 
-    fn read(&mut self, path: PathBuf) -> Result<File, String> {
-        let path = absolute(Path::new("/"), &path);
+    fn read(&mut self, found: PathBuf) -> Result<File, Diagnostic> {
+        let path = absolute(Path::new("/"), &found);
         if let Some(file) = self.known.get(&path) {
             return Ok(file.clone());
         }
         let name = path.display().to_string();
-        let content = self.environment.read(&path, MAX_FILE_BYTES);
-        let content =
-            content.map_err(|error| format!("Could not import {name}: {}", reason(&error)))?;
+        let content = self.environment.read(&found, MAX_FILE_BYTES);
+        let content = content.map_err(|error| {
+            let message = format!("Could not import {name}: {}", reason(&error));
+            let message = Diagnostic::error(message);
+            match error.kind() {
+                // What `import custom/*` meets in the volume of a ConfigMap.
+                io::ErrorKind::IsADirectory => {
+                    message.help("name files that are no directories: custom/*.server, say")
+                }
+                _ => message,
+            }
+        })?;
         let directory = path.parent().unwrap_or(&path).to_owned();
         let tokens = self.lex(Source::new(name, directory, decode(&content)));
         self.paths.push(path.clone());

@@ -103,9 +103,12 @@ impl Key {
             let expected = "[SCHEME://]ZONE[:PORT]";
             let error = Diagnostic::error(message).at(place);
             let error = error.expected(expected, format_args!("'{text}'"));
-            match rest.starts_with(':') {
-                true => error.help(format!("for all names, write the root zone: .{rest}")),
-                false => error,
+            if text.is_empty() {
+                error.help("a comma stands right behind its key, without white space")
+            } else if rest.starts_with(':') {
+                error.help(format!("for all names, write the root zone: .{rest}"))
+            } else {
+                error
             }
         })?;
         let port = port
@@ -128,10 +131,11 @@ impl Key {
     /// The port to listen on; `dns` is the port of plain DNS where the key names none.
     #[must_use]
     pub fn port_or(&self, dns: u16) -> u16 {
-        self.port.unwrap_or(match self.transport {
-            Transport::Dns => dns,
-            other => other.default_port(),
-        })
+        match (self.port, self.transport) {
+            (Some(port), _) => port,
+            (None, Transport::Dns) => dns,
+            (None, other) => other.default_port(),
+        }
     }
 
     /// A warning for each zone that no host could have (RFC 1035, 2.3.1), in CoreDNS's words.

@@ -25,11 +25,11 @@ pub struct Token {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gap {
     /// On the line on which the word before ends.
-    SameLine,
+    Space,
     /// On a later line, or in another file.
     NewLine,
     /// On an earlier line of the same file: a snippet was imported that stands further down.
-    EarlierLine,
+    Back,
 }
 
 /// The words of a text.
@@ -38,6 +38,8 @@ pub(super) struct Lexed {
     pub(super) tokens: Vec<Token>,
     /// The quote that the end of the file closed.
     pub(super) unclosed_quote: Option<Place>,
+    /// The first word that follows a comment in a word on its line, and so is none of the comment.
+    pub(super) after_comment: Option<Token>,
 }
 
 impl Token {
@@ -87,8 +89,8 @@ impl Token {
         let inside = before.text.bytes().filter(|byte| *byte == b'\n').count();
         let ends_on = u64::from(before.place.line()) + inside as u64;
         match u64::from(self.place.line()).cmp(&ends_on) {
-            std::cmp::Ordering::Less => Gap::EarlierLine,
-            std::cmp::Ordering::Equal => Gap::SameLine,
+            std::cmp::Ordering::Less => Gap::Back,
+            std::cmp::Ordering::Equal => Gap::Space,
             std::cmp::Ordering::Greater => Gap::NewLine,
         }
     }
@@ -103,26 +105,41 @@ pub(super) fn lex(source: &Arc<Source>) -> Lexed {
     };
     // A byte order mark is no part of the first word.
     lexer.chars.next_if(|(_, char)| *char == '\u{feff}');
-    let mut tokens = Vec::new();
-    let unclosed_quote = loop {
-        match lexer.next_token() {
-            Found::Token(token) => tokens.push(token),
-            Found::Unclosed(token, quote) => {
-                tokens.extend(token);
-                break Some(quote);
-            }
-            Found::End => break None,
-        }
+    let mut lexed = Lexed {
+        tokens: Vec::new(),
+        unclosed_quote: None,
+        after_comment: None,
     };
-    Lexed {
-        tokens,
-        unclosed_quote,
+    let mut commented_line = None;
+    loop {
+        let token = match lexer.next_token() {
+            Found::Token {
+                token,
+                with_comment,
+            } => {
+                if lexed.after_comment.is_none() && commented_line == Some(token.place.line()) {
+                    lexed.after_comment = Some(token.clone());
+                }
+                commented_line = with_comment.then(|| token.place.line());
+                token
+            }
+            Found::Unclosed(token, quote) => {
+                lexed.tokens.extend(token);
+                lexed.unclosed_quote = Some(quote);
+                return lexed;
+            }
+            Found::End => return lexed,
+        };
+        lexed.tokens.push(token);
     }
 }
 
 /// What reading one word gave.
 enum Found {
-    Token(Token),
+    Token {
+        token: Token,
+        with_comment: bool,
+    },
     /// The end of the file inside quotes: the word if it is not empty, and the quote's place.
     Unclosed(Option<Token>, Place),
     End,
@@ -146,14 +163,14 @@ impl Lexer<'_> {
                 '#' => comment = true,
                 _ if comment || char.is_whitespace() => {}
                 '"' => return self.quoted(at),
-                _ => return Found::Token(self.bare(at, char)),
+                _ => return self.bare(at, char),
             }
         }
         Found::End
     }
 
     /// A word without quotes, of which the first character is read.
-    fn bare(&mut self, start: usize, first: char) -> Token {
+    fn bare(&mut self, start: usize, first: char) -> Found {
         let line = self.line;
         let mut text = String::from(first);
         let mut end = start + first.len_utf8();
@@ -168,7 +185,10 @@ impl Lexer<'_> {
                 end = at + char.len_utf8();
             }
         }
-        Token::new(text, Place::new(self.source, start, end, line))
+        Found::Token {
+            token: Token::new(text, Place::new(self.source, start, end, line)),
+            with_comment: comment,
+        }
     }
 
     /// A word in quotes, of which the opening quote is read.
@@ -182,10 +202,10 @@ impl Lexer<'_> {
             }
             match char {
                 '"' if !escaped => {
-                    return Found::Token(Token::new(
-                        text,
-                        Place::new(self.source, start, at + 1, line),
-                    ));
+                    return Found::Token {
+                        token: Token::new(text, Place::new(self.source, start, at + 1, line)),
+                        with_comment: false,
+                    };
                 }
                 '\\' if !escaped => {
                     escaped = true;

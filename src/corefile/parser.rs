@@ -148,7 +148,8 @@ impl<'e> Parser<'e> {
             if !word.text().is_empty() {
                 let before_comma = word.text().strip_suffix(',');
                 comma = before_comma.map(|_| next);
-                keys.push((before_comma.unwrap_or(word.text()).to_owned(), word));
+                let key = before_comma.unwrap_or_else(|| word.text()).to_owned();
+                keys.push((key, word));
             }
         }
         Ok(Addresses {
@@ -213,16 +214,19 @@ impl<'e> Parser<'e> {
                 }
                 "import" => self.import()?,
                 _ => {
-                    let ended = self.directive(directives)?;
-                    // Of two `}` the second was meant to end the block, of one this one.
-                    let second = self.stream.peek_second();
-                    if ended == Ended::AtBrace && second.is_some_and(|next| next.text() == "}") {
+                    if self.directive(directives)? == Ended::AtBrace && self.block_goes_on() {
                         self.stream.bump();
                     }
                 }
             }
         }
         Ok(false)
+    }
+
+    /// Whether a stray `}` was not meant to end the block: there is more of the block behind it.
+    fn block_goes_on(&self) -> bool {
+        let second = self.stream.peek_second().map(Token::text);
+        second.is_some_and(|second| second == "}" || self.known.contains(&second))
     }
 
     /// Reads a directive up to the end of its line, or of the block that opens on it.

@@ -30,9 +30,9 @@ impl Stream {
         }
     }
 
-    /// Whether there is a next word on the line of the last one.
-    pub(super) fn has_argument(&self) -> bool {
-        self.peek().is_some() && self.gap() == Gap::SameLine
+    /// The next word, if it is on the line of the last one.
+    pub(super) fn peek_argument(&self) -> Option<&Token> {
+        self.peek().filter(|_| self.gap() == Gap::Space)
     }
 
     /// Takes the next word.

@@ -109,15 +109,13 @@ impl ServerBlock {
         directives.sort_by(|one, other| one.name.cmp(&other.name));
         write_count(content, directives.len());
         for directive in directives {
-            write_text(content, &directive.name);
             write_count(content, directive.tokens.len());
-            for (gap, token) in directive.tokens_with_gaps() {
+            for (gap, text) in directive.words() {
                 content.push(match gap {
-                    Gap::SameLine => b' ',
-                    Gap::NewLine => b'\n',
-                    Gap::EarlierLine => b'^',
+                    Gap::Space => b' ',
+                    Gap::NewLine | Gap::Back => b'\n',
                 });
-                write_text(content, token.text());
+                write_text(content, text);
             }
         }
     }
@@ -171,12 +169,17 @@ impl Directive {
         Cursor::new(&self.tokens)
     }
 
-    /// Each word, and how it stands to the one before it.
-    fn tokens_with_gaps(&self) -> impl Iterator<Item = (Gap, &Token)> {
+    /// The text of each word, and how the word stands to the one before it. A name is what the
+    /// variable in its place stands for, though the word itself stays as it is written.
+    fn words(&self) -> impl Iterator<Item = (Gap, &str)> {
         let before = std::iter::once(None).chain(self.tokens.iter().map(Some));
-        self.tokens.iter().zip(before).map(|(token, before)| {
+        let pairs = self.tokens.iter().zip(before);
+        pairs.enumerate().map(|(index, (token, before))| {
             let gap = before.map_or(Gap::NewLine, |before| token.gap_after(before));
-            (gap, token)
+            match self.starts.binary_search(&index) {
+                Ok(_) => (gap, self.name.as_str()),
+                Err(_) => (gap, token.text()),
+            }
         })
     }
 }

@@ -58,7 +58,7 @@ pub enum Source {
 }
 
 /// What is asked of the source, as a DNS server would ask the API server.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// yield Pods too
     pub pods: bool,

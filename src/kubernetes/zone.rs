@@ -14,6 +14,7 @@ mod owners;
 mod reverse;
 mod selection;
 mod slice;
+mod unique;
 mod view;
 
 pub use entry::{Entry, Namespace, Service, Shape};
@@ -241,16 +242,16 @@ impl Zone {
         if view.pods == Pods::Disabled || !self.shows(view, namespace) {
             return None;
         }
-        let (address, as_written) = label::pod_address(label)?;
-        let count = match view.pods {
-            Pods::Verified if as_written => self.pods.read(address, |pods| {
-                let here = pods
-                    .iter()
-                    .filter(|pod| pod.namespace.as_bytes() == namespace);
-                here.count()
-            }),
-            Pods::Insecure => 1,
-            Pods::Verified | Pods::Disabled => 0,
+        let verified = view.pods == Pods::Verified;
+        let address = label::pod_address(label, verified)?;
+        let here = |pods: &[Arc<Pod>]| {
+            let own = |pod: &&Arc<Pod>| pod.namespace.as_bytes() == namespace;
+            pods.iter().filter(own).count()
+        };
+        let count = if verified {
+            self.pods.read(address, here)
+        } else {
+            1
         };
         (count > 0).then_some(Found::Pod { address, count })
     }

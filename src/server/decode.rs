@@ -173,3 +173,6 @@ fn check_options(mut rdata: &[u8]) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,17 +13,23 @@ const TTL_SLACK: u32 = 5;
 pub(crate) struct Normalise {
     /// `~ttl`: TTLs count down, so they may be lower by a little, never higher.
     ttl: bool,
-    /// `~order`: neighbouring records of the shuffled types (A with AAAA, MX) in any order; and
-    /// what an upstream saw, in any order.
+    /// `~order`: neighbouring records of the shuffled types (A with AAAA, MX) in any order.
     order: bool,
+    /// Lines in any order: those of a log, which servers write after they have answered; and with
+    /// `~order` those of what an upstream saw.
+    any_order: bool,
     /// `~serial`: the serial of a SOA record.
     serial: bool,
 }
 
 impl Normalise {
-    /// From the words of a heading that begin with `~`.
+    /// From a heading: its kind, and its words that begin with `~`.
     pub(crate) fn parse(heading: &str) -> Result<Self, String> {
-        let mut normalise = Self::default();
+        let mut normalise = Self {
+            any_order: heading.starts_with("log ")
+                || heading.starts_with("saw ") && heading.ends_with(" ~order"),
+            ..Self::default()
+        };
         for word in heading.split(' ').filter_map(|word| word.strip_prefix('~')) {
             match word {
                 "ttl" => normalise.ttl = true,
@@ -119,6 +125,9 @@ pub(crate) fn difference(
 ) -> Option<String> {
     let expected = normalise.apply(expected);
     let mut got = normalise.apply(got);
+    if normalise.any_order {
+        got = aligned(&expected, got);
+    }
     if normalise.ttl {
         for (got, expected) in got.iter_mut().zip(&expected) {
             if counted_down(expected, got) {
@@ -136,6 +145,17 @@ pub(crate) fn difference(
     } else {
         Some(diff(&expected, &got))
     }
+}
+
+/// The lines in the order of the expected ones that they match, then the others.
+fn aligned(expected: &[String], mut got: Vec<String>) -> Vec<String> {
+    let mut aligned = Vec::new();
+    for expected in expected {
+        let found = got.iter().position(|line| matches(expected, line));
+        aligned.extend(found.map(|at| got.remove(at)));
+    }
+    aligned.extend(got);
+    aligned
 }
 
 /// A line that begins with `~ ` is a pattern for the whole line.
@@ -180,10 +200,6 @@ fn counted_down(expected: &str, got: &str) -> bool {
 
 /// Which records are shuffled among themselves: the types' class, within one section.
 fn shuffle_kind(line: &str) -> Option<(&str, &'static str)> {
-    // What an upstream saw of queries that were sent at a time.
-    if line.starts_with("udp ") || line.starts_with("tcp ") {
-        return Some(("", "query"));
-    }
     let (section, _, _, rest) = record(line)?;
     match rest.split(' ').nth(1)? {
         "A" | "AAAA" => Some((section, "address")),

@@ -21,7 +21,7 @@ use crate::upstream::Upstream;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The same where expectations are recorded: the effect is taken for complete by then.
-const SETTLED: Duration = Duration::from_millis(700);
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// How long a waiting step pauses between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -78,7 +78,7 @@ fn once(subject: &Subject, scenario: &Scenario, record: bool) -> Report {
     for step in &scenario.steps {
         if let Err(problem) = world.take(step, &mut report) {
             report.failures.push((step.line, problem));
-            if world.process.is_none() {
+            if world.process.is_none() && step.kind() != "start" {
                 break;
             }
         }
@@ -98,6 +98,8 @@ struct World<'a> {
     environment: Vec<(String, String)>,
     probes: Option<Vec<SocketAddr>>,
     process: Option<Process>,
+    /// Whether a `start` step has seen the server end: it is not started again by itself.
+    ended: bool,
     pending: HashMap<String, (crate::client::Request, Pending, Instant)>,
     clients: Vec<u16>,
     logs: BTreeMap<String, LogReader>,
@@ -127,6 +129,7 @@ impl<'a> World<'a> {
             environment: Vec::new(),
             probes: None,
             process: None,
+            ended: false,
             pending: HashMap::new(),
             clients: Vec::new(),
             logs: BTreeMap::new(),
@@ -139,7 +142,10 @@ impl<'a> World<'a> {
         let rest = self.placeholders.expand(&step.rest())?;
         let mut words = rest.split_whitespace();
         match step.kind() {
-            "corefile" => self.write("Corefile", &step.content),
+            "corefile" => {
+                self.ended = false;
+                self.write("Corefile", &step.content)
+            }
             "write" => self.write(&rest, &step.content),
             "remove" => self.remove(&rest),
             "arguments" => {
@@ -262,38 +268,39 @@ impl<'a> World<'a> {
     }
 
     fn ensure_started(&mut self) -> Result<(), String> {
-        if self.process.is_some() {
+        if self.process.is_some() || self.ended {
             return Ok(());
         }
-        let probes = self
-            .probes
-            .clone()
-            .unwrap_or_else(|| self.placeholders.dns_ports());
-        let started = self.start()?.wait_until_ready(&probes);
-        if started.is_err() {
+        self.start()?;
+        let ready = self.wait_until_ready();
+        if ready.is_err() {
             self.process = None;
         }
-        started
+        ready
     }
 
-    /// A start that is expected to end by itself: its status, and patterns of what it prints.
+    fn wait_until_ready(&mut self) -> Result<(), String> {
+        let probes = self.probes.clone();
+        let probes = probes.unwrap_or_else(|| self.placeholders.dns_ports());
+        self.process()?.wait_until_ready(&probes)
+    }
+
+    /// A start with an outcome of its own: `running`, or the status with which the server ends and
+    /// patterns of what it prints.
     fn expect_start(&mut self, step: &Step, report: &mut Report) -> Result<(), String> {
         report.expectations += 1;
-        let process = self.start()?;
-        let status = process.wait_for_end();
-        let status = status.map_or_else(|| "running".to_owned(), status_text);
+        self.start()?;
+        let expected = self.expected(step)?;
+        if expected.first().is_some_and(|line| line == "running") {
+            return self.wait_until_ready();
+        }
+        let status = self.process()?.wait_for_end();
+        let mut got = vec![status.map_or_else(|| "running".to_owned(), status_text)];
         let printed = self.process.take().map(Process::stop).unwrap_or_default();
-        let mut got = vec![status];
-        for pattern in self
-            .expected(step)?
-            .iter()
-            .filter(|line| line.starts_with("~ "))
-        {
+        self.ended = true;
+        for pattern in expected.iter().filter(|line| line.starts_with("~ ")) {
             let matching = printed.iter().find(|line| compare::matches(pattern, line));
-            got.push(matching.map_or_else(
-                || format!("nothing printed matches {pattern}"),
-                Clone::clone,
-            ));
+            got.push(matching.map_or_else(|| format!("nothing matches {pattern}"), Clone::clone));
         }
         let problem = self.compare(step, &got, Normalise::default(), report)?;
         problem.map_or(Ok(()), |problem| {

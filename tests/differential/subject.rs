@@ -84,6 +84,7 @@ pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     readers: Vec<std::thread::JoinHandle<()>>,
+    prints_banner: bool,
 }
 
 impl Process {
@@ -112,6 +113,7 @@ impl Process {
             child,
             log,
             readers,
+            prints_banner: subject.is_coredns && !arguments.iter().any(|word| word == "-quiet"),
         })
     }
 
@@ -121,21 +123,32 @@ impl Process {
     /// plugin, counter or log line.
     pub(crate) fn wait_until_ready(&mut self, addresses: &[SocketAddr]) -> Result<(), String> {
         let deadline = Instant::now() + START;
-        for address in addresses {
-            while !answers(*address) {
-                if let Some(status) = self.ended() {
-                    return Err(format!(
-                        "ended at its start ({}):\n{}",
-                        status_text(status),
-                        self.tail()
-                    ));
-                }
-                if Instant::now() > deadline {
-                    return Err(format!("does not answer on {address}:\n{}", self.tail()));
-                }
+        let pending = |process: &Self| {
+            let silent = addresses.iter().find(|address| !answers(**address));
+            match silent {
+                Some(address) => Some(format!("does not answer on {address}")),
+                None if !process.has_banner() => Some("has not printed its version".to_owned()),
+                None => None,
+            }
+        };
+        while let Some(pending) = pending(self) {
+            if let Some(status) = self.ended() {
+                return Err(format!(
+                    "ended at its start ({}):\n{}",
+                    status_text(status),
+                    self.tail()
+                ));
+            }
+            if Instant::now() > deadline {
+                return Err(format!("{pending}:\n{}", self.tail()));
             }
         }
         Ok(())
+    }
+
+    /// CoreDNS answers a moment before it takes signals, and prints its version after that.
+    fn has_banner(&self) -> bool {
+        !self.prints_banner || self.log().iter().any(|line| line.contains("CoreDNS-"))
     }
 
     /// All lines printed so far.

@@ -192,13 +192,36 @@ fn serve_udp(socket: &UdpSocket, shared: &Arc<Shared>, stop: &AtomicBool) {
             continue;
         };
         let query = buffer.get(..length).unwrap_or_default();
-        if let Outcome::Reply { bytes, delay } = shared.outcome(query, Transport::Udp)
-            && let Ok(socket) = socket.try_clone()
-        {
-            // The client may be gone by then, which is none of the upstream's business.
-            after(delay, move || _ = socket.send_to(&bytes, client));
+        let outcome = shared.outcome(query, Transport::Udp);
+        let Ok(socket) = socket.try_clone() else {
+            continue;
+        };
+        // The client may be gone when it is sent, which is none of the upstream's business.
+        match outcome {
+            Outcome::Reply { bytes, delay } => {
+                after(delay, move || _ = socket.send_to(&bytes, client))
+            }
+            Outcome::Relay(server) => {
+                let query = query.to_vec();
+                std::thread::spawn(move || {
+                    relay(&query, server).map(|reply| socket.send_to(&reply, client))
+                });
+            }
+            Outcome::Silence | Outcome::Close => {}
         }
     }
+}
+
+/// The reply of another server, if it comes.
+fn relay(query: &[u8], server: SocketAddr) -> std::io::Result<Vec<u8>> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.connect(server)?;
+    socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+    socket.send(query)?;
+    let mut buffer = vec![0; 65_535];
+    let length = socket.recv(&mut buffer)?;
+    buffer.truncate(length);
+    Ok(buffer)
 }
 
 /// Runs at once, or later in a thread of its own.
@@ -249,7 +272,7 @@ fn serve_connection(
                     framed.extend(bytes);
                     after(delay, move || _ = out.write_all(&framed));
                 }
-                Outcome::Silence => {}
+                Outcome::Silence | Outcome::Relay(_) => {}
                 Outcome::Close => return Ok(()),
             }
         }

@@ -9,6 +9,8 @@ use crate::corefile::place::{Import, Place};
 const MAX_SHOWN: usize = 160;
 /// Of them, how many before the place.
 const MAX_BEFORE: usize = 80;
+/// The most imports that are shown, from the innermost out.
+const MAX_IMPORTS: usize = 8;
 
 /// `FILE:LINE:COLUMN: WORD: MESSAGE`.
 pub(super) fn headline(place: Option<&Place>, word: &str, message: &str) -> String {
@@ -23,8 +25,7 @@ impl fmt::Display for Diagnostic {
         writeln!(f, "{}", self.headline())?;
         if let Some(place) = self.place() {
             excerpt(f, place, self.0.label.as_deref())?;
-            for import in place.imports() {
-                let Import { place, target } = import;
+            for Import { place, target } in place.imports().take(MAX_IMPORTS) {
                 writeln!(f, "     = {target} is imported at {place}")?;
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Parser, Step, Stop, unexpected};
+use crate::corefile::cursor::wrong_argument_count;
 use crate::corefile::diagnostic::Diagnostic;
 use crate::corefile::lexer::{Gap, Token};
 use crate::corefile::place::{Import, Place};
@@ -13,9 +14,12 @@ const MAX_SNIPPETS: usize = 10_000;
 /// How many imports of files or patterns caddy does for one Corefile.
 const MAX_FILES: usize = 100_000;
 /// How many words imports may bring in together, so that snippets in snippets stay in memory.
-const MAX_WORDS: usize = 2_000_000;
+const MAX_WORDS: usize = 1_000_000;
 /// How deep imports may stand in each other.
 const MAX_DEPTH: usize = 256;
+/// How often the same snippet or file may stand in itself. Once is not yet without end: what is an
+/// import at the start of a line is none where the words before it stand further down.
+const MAX_REPEATS: usize = 4;
 
 /// How much was imported.
 #[derive(Default)]
@@ -79,35 +83,24 @@ impl Parser<'_> {
 
     /// Reads the one argument of an import, and replaces its variables.
     fn import_argument(&mut self, word: &Token) -> Step<Result<Token, Diagnostic>> {
-        let argument = self
-            .stream
-            .has_argument()
-            .then(|| self.stream.bump())
-            .flatten();
-        let Some(argument) = argument else {
-            let message = "Wrong argument count or unexpected line ending after 'import'";
-            return Ok(Err(word
-                .err(message)
-                .help("name a snippet, a file or a pattern")));
+        let Some(argument) = self.stream.peek_argument().cloned() else {
+            let error = word.err(wrong_argument_count(word.text()));
+            return Ok(Err(error.help("name a snippet, a file or a pattern")));
         };
-        // Whether more follows is a matter of the word as it is written.
-        let more = self
-            .stream
-            .has_argument()
-            .then(|| self.stream.peek())
-            .flatten();
-        if let Some(more) = more {
+        self.stream.bump();
+        let replaced = self.replaced(&argument)?;
+        if replaced.text().is_empty() {
+            return Ok(Err(replaced.err("Import requires a non-empty filepath")));
+        }
+        if let Some(more) = self.stream.peek_argument() {
             let message = "Import takes only one argument (glob pattern or file)";
             return Ok(Err(more.err(message)));
         }
-        let argument = self.replaced(&argument)?;
-        if argument.text().is_empty() {
-            return Ok(Err(argument.err("Import requires a non-empty filepath")));
-        }
-        Ok(Ok(argument))
+        Ok(Ok(replaced))
     }
 
-    /// Puts the words of the snippet or the files that `argument` names before all others.
+    /// Puts the words of the snippet or the files that `argument` names before all others. An
+    /// error within the result costs this import only.
     fn expand(&mut self, argument: &Token) -> Step<Result<(), Diagnostic>> {
         // The name of a snippet goes before that of a file.
         let snippet = self.snippets.get(argument.text());
@@ -123,18 +116,15 @@ impl Parser<'_> {
             return self.stop(argument.err(too_deep("file", MAX_FILES)));
         }
         self.expansions.files += 1;
-        let files = match self
-            .files
-            .import(argument.text(), argument.place().source())
-        {
+        let place = argument.place();
+        let files = match self.files.import(argument.text(), place.source()) {
             Ok(files) => files,
-            Err(message) => return Ok(Err(argument.err(message))),
+            Err(error) => return Ok(Err(error.at(place))),
         };
         if files.is_empty() {
             let text = argument.text();
             let message = format!("No files matching import glob pattern: {text}");
-            self.report
-                .warning(Diagnostic::warning(message).at(argument.place()));
+            self.report.warning(Diagnostic::warning(message).at(place));
         }
         let files = files.into_iter();
         let files = files.map(|file| (file.path.display().to_string(), file.tokens));
@@ -190,14 +180,16 @@ impl Parser<'_> {
 
     /// Reads the block of the snippet `name`, whose key is at `place`, and keeps its words.
     pub(super) fn define_snippet(&mut self, name: &str, place: &Place) -> Step {
-        let known = self.snippets.get(name);
-        if let Some(known) = known {
-            let message = format!("redeclaration of previously declared snippet {name}");
-            let error = Diagnostic::error(message).at(place);
-            self.report
-                .error(error.note(&known.place, "it is declared here"))?;
-        }
-        let is_new = self.snippets.get(name).is_none();
+        let is_new = match self.snippets.get(name) {
+            Some(known) => {
+                let message = format!("redeclaration of previously declared snippet {name}");
+                let error = Diagnostic::error(message).at(place);
+                self.report
+                    .error(error.note(&known.place, "it is declared here"))?;
+                false
+            }
+            None => true,
+        };
         let Some(open) = self.open_brace() else {
             if let Some(next) = self.stream.peek() {
                 let error = unexpected(next, "{").note(place, "the snippet is declared here");
@@ -274,7 +266,7 @@ fn nests_without_end(argument: &Token, target: &str) -> Option<Diagnostic> {
         true => ("snippet", MAX_SNIPPETS),
         false => ("file", MAX_FILES),
     };
-    if imports().any(|import| import.target == target) {
+    if imports().filter(|import| import.target == target).count() >= MAX_REPEATS {
         let error = argument.err(too_deep(what, limit));
         return Some(error.help(format!("{target} imports itself: take this import out")));
     }

@@ -48,7 +48,7 @@ impl Report {
 
     /// Warns of a word that is read as an argument though it looks like a line of its own.
     pub(super) fn earlier_line(&mut self, gap: Gap, token: &Token, directive: Option<&Token>) {
-        if let (Gap::EarlierLine, Some(directive)) = (gap, directive) {
+        if let (Gap::Back, Some(directive)) = (gap, directive) {
             let (text, name) = (token.text(), directive.text());
             let message = format!("'{text}' is read as an argument of '{name}'");
             self.warning(

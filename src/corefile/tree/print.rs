@@ -4,8 +4,9 @@
 //! since no text means them; they come from variables or from snippets in an unusual order:
 //!
 //! - a word that needs quotes and has an odd number of backslashes before a `"` or at its end;
-//! - `import` as the first word of a line, or a `{$NAME}` that was a variable's value;
-//! - a word on an earlier line than the word before it: it is put on the same line.
+//! - `import` as the first word of a line, a brace, or `{$NAME}`, where they are variables' values;
+//! - a word on an earlier line than the word before it, if it is outside of braces or `import`: it
+//!   is put on the same line, so that it stays an argument.
 
 use std::fmt::{self, Write};
 
@@ -49,20 +50,18 @@ impl fmt::Display for ServerBlock {
 impl fmt::Display for Directive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut nesting = 1_usize;
-        for (index, (gap, token)) in self.tokens_with_gaps().enumerate() {
-            // The name's own text may be the variable that it came from.
-            let text = match self.starts.binary_search(&index).is_ok() {
-                true => self.name.as_str(),
-                false => token.text(),
-            };
+        for (index, (gap, text)) in self.words().enumerate() {
             nesting = nesting.saturating_sub(usize::from(text == "}"));
+            let is_start = self.starts.binary_search(&index).is_ok();
             match gap {
-                Gap::NewLine if index == 0 => f.write_str(INDENT)?,
-                Gap::NewLine => {
+                _ if index == 0 => f.write_str(INDENT)?,
+                Gap::Back if text == "import" => f.write_char(' ')?,
+                Gap::Back if nesting == 1 && !is_start => f.write_char(' ')?,
+                Gap::NewLine | Gap::Back => {
                     f.write_char('\n')?;
                     (0..nesting).try_for_each(|_| f.write_str(INDENT))?;
                 }
-                Gap::SameLine | Gap::EarlierLine => f.write_char(' ')?,
+                Gap::Space => f.write_char(' ')?,
             }
             nesting += usize::from(text == "{");
             write_word(f, text)?;

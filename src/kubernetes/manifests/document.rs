@@ -38,40 +38,34 @@ pub(super) struct Contents {
 /// The first syntax error, or the first field of an object of a known kind that has a wrong type.
 pub(super) fn decode(file: &Arc<str>, text: &str) -> Result<Contents, Problem> {
     let mut contents = Contents::default();
-    let strict = from_text(text, DuplicateKeyPolicy::Error);
-    let documents = match strict.map_err(unwrap) {
+    let documents = match from_text(text, DuplicateKeyPolicy::Error) {
         Err(ref error @ serde_saphyr::Error::DuplicateMappingKey { ref key, .. }) => {
-            let documents = from_text(text, DuplicateKeyPolicy::LastWins);
-            let documents = documents.map_err(|error| problem(file, &unwrap(error), text))?;
-            contents.warnings.push(Problem::warning(
-                place(file, error.location()),
-                format!(
-                    "the key {} stands twice; the last one counts",
-                    key.as_deref().unwrap_or("here")
-                ),
-            ));
-            documents
+            let key = key.as_deref().unwrap_or("here");
+            let reason = format!("the key {key} stands twice; the last one counts");
+            let warning = Problem::warning(place(file, error.location()), reason);
+            contents.warnings.push(warning);
+            from_text(text, DuplicateKeyPolicy::LastWins)
         }
-        other => other.map_err(|error| problem(file, &error, text))?,
+        documents => documents,
     };
-    for document in documents {
-        contents.add(file, document, None);
+    for document in documents.map_err(|error| problem(file, &error, text))? {
+        contents.add(file, document, None)?;
     }
     Ok(contents)
 }
 
 impl Contents {
-    fn add(&mut self, file: &Arc<str>, document: Spanned<Document>, default: Option<Kind>) {
+    fn add(
+        &mut self,
+        file: &Arc<str>,
+        document: Spanned<Document>,
+        default: Option<Kind>,
+    ) -> Result<(), Problem> {
         let place = place(file, Some(document.referenced));
         let document = match (document.value, default) {
-            (Document::Unnamed(unnamed), Some(kind)) => match unnamed.named(kind) {
-                Ok(document) => document,
-                Err(error) => {
-                    let reason = format!("passed over: {error}");
-                    self.warnings.push(Problem::warning(place, reason));
-                    return;
-                }
-            },
+            (Document::Unnamed(unnamed), Some(kind)) => unnamed
+                .named(kind)
+                .map_err(|error| Problem::error(place.clone(), error.to_string()))?,
             (document, _) => document,
         };
         match document {
@@ -82,7 +76,7 @@ impl Contents {
             }),
             Document::List(items, kind) => {
                 for item in items {
-                    self.add(file, item, kind);
+                    self.add(file, item, kind)?;
                 }
             }
             Document::Other => {}
@@ -91,6 +85,7 @@ impl Contents {
                 "passed over: no Kubernetes object, it has no apiVersion and kind".to_owned(),
             )),
         }
+        Ok(())
     }
 }
 
@@ -118,13 +113,6 @@ fn options(size: usize, duplicate_keys: DuplicateKeyPolicy) -> Options {
         emit_comments: false,
         non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
-    }
-}
-
-fn unwrap(error: serde_saphyr::Error) -> serde_saphyr::Error {
-    match error {
-        serde_saphyr::Error::WithSnippet { error, .. } => *error,
-        other => other,
     }
 }
 
@@ -161,42 +149,20 @@ enum Kind {
     Workload(WorkloadKind),
 }
 
-/// What `apiVersion` and `kind` say together.
-#[derive(Debug)]
-enum Named {
-    /// an object to read
-    Object(Kind),
-    /// a list: of anything, or of items that need not name their kind
-    List(Option<Kind>),
-    /// a kind that has no part in names
-    Other,
-}
-
-impl Named {
-    fn new(api_version: &str, kind: &str) -> Self {
-        if let Some(item) = kind.strip_suffix("List") {
-            return match Self::new(api_version, item) {
-                Self::Object(kind) => Self::List(Some(kind)),
-                _ if item.is_empty() && api_version == "v1" => Self::List(None),
-                _ => Self::Other,
-            };
-        }
+impl Kind {
+    fn named(api_version: &str, kind: &str) -> Option<Self> {
         let (group, _) = api_version.split_once('/').unwrap_or_default();
-        let kind = match (group, kind) {
-            ("", "Namespace") => Kind::Namespace,
-            ("", "Service") => Kind::Service,
-            ("", "Pod") => Kind::Pod,
-            ("discovery.k8s.io", "EndpointSlice") => Kind::EndpointSlice,
-            ("apps" | "extensions", kind) => match kind {
-                "Deployment" => Kind::Workload(WorkloadKind::Deployment),
-                "ReplicaSet" => Kind::Workload(WorkloadKind::ReplicaSet),
-                "StatefulSet" => Kind::Workload(WorkloadKind::StatefulSet),
-                "DaemonSet" => Kind::Workload(WorkloadKind::DaemonSet),
-                _ => return Self::Other,
-            },
-            _ => return Self::Other,
-        };
-        Self::Object(kind)
+        Some(match (group, kind) {
+            ("", "Namespace") => Self::Namespace,
+            ("", "Service") => Self::Service,
+            ("", "Pod") => Self::Pod,
+            ("discovery.k8s.io", "EndpointSlice") => Self::EndpointSlice,
+            ("apps" | "extensions", kind) => {
+                let mut workloads = WorkloadKind::ALL.into_iter();
+                Self::Workload(workloads.find(|workload| workload.name() == kind)?)
+            }
+            _ => return None,
+        })
     }
 }
 
@@ -327,12 +293,17 @@ impl Draft {
         else {
             return Ok(());
         };
-        let named = Named::new(api_version, kind);
+        let object = Kind::named(api_version, kind);
+        let list = match kind.strip_suffix("List") {
+            Some("") => Some(None),
+            Some(item) => Kind::named(api_version, item).map(Some),
+            None => None,
+        };
         let early = std::mem::take(&mut self.early);
-        self.document = Some(match named {
-            Named::Object(kind) => early.named(kind)?,
-            Named::List(kind) => Document::List(early.items, kind),
-            Named::Other => Document::Other,
+        self.document = Some(match (object, list) {
+            (Some(kind), _) => early.named(kind)?,
+            (None, Some(kind)) => Document::List(early.items, kind),
+            (None, None) => Document::Other,
         });
         Ok(())
     }

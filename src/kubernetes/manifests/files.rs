@@ -161,7 +161,7 @@ impl Files {
         let mut files = Self::default();
         for (name, text) in texts {
             let mut file = File::default();
-            file.take(&Arc::from(*name), Ok((*text).to_owned()));
+            file.take(&Arc::from(*name), text.as_bytes());
             files.files.insert(PathBuf::from(name), file);
         }
         files
@@ -253,56 +253,72 @@ fn refresh_all(mut jobs: Vec<Job>) -> Vec<(PathBuf, File, bool)> {
 impl File {
     /// Returns whether the file is different from what it was.
     fn refresh(&mut self, path: &Path, stamp: Stamp) -> bool {
+        let bytes = read(path, stamp.size);
         self.stamp = Some(stamp);
-        self.is_settled = stamp.is_settled();
+        // what could not be read is tried again
+        self.is_settled = stamp.is_settled() && bytes.is_ok();
         let name: Arc<str> = path.to_string_lossy().into();
-        self.take(&name, read(path))
+        match bytes {
+            Ok(bytes) => self.take(&name, &bytes),
+            Err(error) => {
+                self.hash = None;
+                let reason = format!("cannot read the file: {error}");
+                self.keep(Problem::error(file_place(path), reason))
+            }
+        }
     }
 
-    fn take(&mut self, name: &Arc<str>, text: Result<String, String>) -> bool {
-        let hash = text.as_ref().ok().map(|text| HASHER.hash_one(text));
-        if hash.is_some() && hash == self.hash {
+    fn take(&mut self, name: &Arc<str>, bytes: &[u8]) -> bool {
+        let hash = HASHER.hash_one(bytes);
+        if self.hash.replace(hash) == Some(hash) {
             return false;
         }
-        self.hash = hash;
-        let contents = text
-            .map_err(|reason| Problem::error(file_place(Path::new(&**name)), reason))
-            .and_then(|text| document::decode(name, &text));
-        let problems = match contents {
+        let text = str::from_utf8(bytes).map_err(|error| {
+            let reason = format!("the file is not UTF-8, from byte {}", error.valid_up_to());
+            Problem::error(file_place(Path::new(&**name)), reason)
+        });
+        match text.and_then(|text| document::decode(name, text)) {
             Ok(contents) => {
                 self.has_parsed = true;
                 self.manifests = contents.manifests;
-                contents.warnings
+                self.problems = contents.warnings;
+                true
             }
-            Err(mut problem) => {
-                problem.reason.push_str(if self.has_parsed {
-                    "; the file counts as it was when it last parsed"
-                } else {
-                    "; nothing of the file is served"
-                });
-                vec![problem]
-            }
-        };
-        let different = hash.is_some() || problems != self.problems;
-        self.problems = problems;
+            Err(problem) => self.keep(problem),
+        }
+    }
+
+    /// Leaves what was last read, and says why.
+    fn keep(&mut self, mut problem: Problem) -> bool {
+        problem.reason.push_str(if self.has_parsed {
+            "; the file counts as it was when it last parsed"
+        } else {
+            "; nothing of the file is served"
+        });
+        let different = self.problems != [problem.clone()];
+        self.problems = vec![problem];
         different
     }
 }
 
 const HASHER: foldhash::quality::FixedState = foldhash::quality::FixedState::with_seed(0);
 
-fn read(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot read the file: {error}"))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(format!("the file is larger than {} MiB", MAX_FILE >> 20));
+fn read(path: &Path, size: u64) -> io::Result<Vec<u8>> {
+    if size > MAX_FILE {
+        return Err(too_large());
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        format!("the file is not UTF-8: byte {at} is the first that is not")
-    })
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path)?;
+    // it may have grown since it was listed
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(too_large());
+    }
+    Ok(bytes)
+}
+
+fn too_large() -> io::Error {
+    io::Error::other(format!("it is larger than {} MiB", MAX_FILE >> 20))
 }
 
 fn file_place(path: &Path) -> Place {

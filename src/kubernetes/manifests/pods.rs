@@ -53,17 +53,17 @@ pub(super) struct Pod<'a> {
 
 /// All pods: those of the workloads in name order, then those that are written.
 pub(super) fn pods<'a>(objects: &Objects<'a>, problems: &mut Vec<Problem>) -> Vec<Pod<'a>> {
-    let mut makes = Makes::new(objects);
+    let mut controllers = Controllers::new(objects);
     for ((name, kind), workload) in &objects.workloads {
-        if makes.owners.contains(&(*name, *kind)) {
+        if controllers.owners.contains(&(*name, *kind)) {
             continue;
         }
-        if let Err(reason) = makes.workload(*name, *kind, *workload, problems) {
+        if let Err(reason) = controllers.workload(*name, *kind, *workload, problems) {
             let what = format!("the {} {name}", kind.name());
             problems.push(Problem::refused(workload.place, &what, &reason));
         }
     }
-    let mut pods = makes.pods;
+    let mut pods = controllers.pods;
     for (name, pod) in &objects.pods {
         match written(*name, *pod) {
             Ok(pod) => pods.push(pod),
@@ -192,8 +192,8 @@ fn written_ips(status: &manifest::PodStatus) -> Result<Vec<IpAddr>, String> {
     all.filter(|ip| !ip.is_empty()).map(parse).collect()
 }
 
-/// The pods that are made, and what bounds them.
-struct Makes<'a> {
+/// The pods that controllers make, and what keeps them from making some.
+struct Controllers<'a> {
     /// workloads that have their pods, or their ReplicaSets, written
     owners: HashSet<(Name<'a>, WorkloadKind)>,
     /// names of pods, written or made
@@ -201,7 +201,7 @@ struct Makes<'a> {
     pods: Vec<Pod<'a>>,
 }
 
-impl<'a> Makes<'a> {
+impl<'a> Controllers<'a> {
     fn new(objects: &Objects<'a>) -> Self {
         let pods = objects.pods.iter().map(|(name, pod)| (*name, pod.metadata));
         let sets = objects

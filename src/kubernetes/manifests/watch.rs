@@ -39,7 +39,8 @@ pub(super) struct State {
     files: Files,
     /// none before the first list
     objects: Option<BTreeMap<(Kind, Key), (Object, Place)>>,
-    reported: BTreeSet<Problem>,
+    /// the problems as they are now
+    pub(super) reported: BTreeSet<Problem>,
 }
 
 impl State {
@@ -77,12 +78,6 @@ impl State {
         };
         self.objects = Some(objects);
         events
-    }
-
-    /// The problems as they are now.
-    #[cfg(test)]
-    pub(super) fn reported(&self) -> &BTreeSet<Problem> {
-        &self.reported
     }
 
     /// Logs each problem once, and again if it comes back.
@@ -172,6 +167,15 @@ pub(super) async fn directory(root: PathBuf, options: Options, events: mpsc::Sen
             tracing::error!(target: TARGET, "{}: reading it failed: {error}", root.display());
             (State::new(options.clone(), Files::default()), Vec::new())
         });
+        if !changes.is_empty() {
+            let is_list = matches!(changes.first(), Some(Event::Listing(_)));
+            let objects = changes
+                .iter()
+                .filter(|change| matches!(change, Event::Apply(_) | Event::Delete(..)));
+            let (root, count) = (root.display(), objects.count());
+            let what = if is_list { "read" } else { "changed" };
+            tracing::info!(target: TARGET, "{root}: {count} objects {what}");
+        }
         if send(&events, changes).await.is_err() {
             return;
         }

@@ -4,6 +4,7 @@ mod random;
 use super::*;
 use crate::kubernetes::testkit::{ALL_KINDS, apply, ask, cluster, key, object};
 use crate::kubernetes::zone::{Totals, View};
+use std::sync::atomic::AtomicBool;
 
 /// What a store must look like when there is nothing left.
 pub(super) fn assert_is_empty(store: &Store) {
@@ -430,4 +431,38 @@ fn odd_objects_are_served_as_far_as_they_can_be() {
         ["A 10.0.0.5"],
         "a host name that is no label"
     );
+}
+
+#[test]
+fn readers_see_the_old_or_the_new_and_nothing_between() {
+    let (mut store, zone) = cluster(
+        "
+        namespace a
+        service a/x None
+    ",
+    );
+    let old = "slice a/1 x p:1/TCP | 10.0.0.1 10.0.0.2";
+    let new = "slice a/1 x p:2/TCP | 10.0.0.1 10.0.0.3 fd00::3";
+    change(&mut store, old, 1);
+    let ask = || ask(&zone, &View::default(), "x.a.svc SRV");
+    let first = ask();
+    change(&mut store, new, 1);
+    let second = ask();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    let answer = ask();
+                    assert!(answer == first || answer == second, "{answer:?}");
+                }
+            });
+        }
+        for turn in 0..500 {
+            let slice = if turn % 2 == 0 { old } else { new };
+            list(&mut store, Kind::EndpointSlice, slice, 1);
+            list(&mut store, Kind::Service, "service a/x None", 1);
+        }
+        done.store(true, Relaxed);
+    });
 }

@@ -1,12 +1,10 @@
 //! What a Service's name stands for, at one moment.
 
 use super::slice::Slice;
+use super::unique::Unique;
 use crate::kubernetes::object::Port;
 use arc_swap::ArcSwap;
-use foldhash::fast::RandomState;
 use std::cmp::Ordering;
-use std::collections::HashSet;
-use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -199,8 +197,8 @@ impl Entry {
         cluster_ips: &[IpAddr],
         slices: Box<[Arc<Slice>]>,
     ) -> Self {
-        let v4 = unique(cluster_ips.iter().copied().filter_map(as_v4));
-        let v6 = unique(cluster_ips.iter().copied().filter_map(as_v6));
+        let v4 = Unique::of(cluster_ips.iter().copied().filter_map(as_v4));
+        let v6 = Unique::of(cluster_ips.iter().copied().filter_map(as_v6));
         Self {
             shape,
             ports,
@@ -218,8 +216,8 @@ impl Entry {
         let addresses = || slices.iter().flat_map(|slice| slice.addresses());
         let (v4, v6) = match self.shape {
             Shape::Headless => (
-                unique(addresses().filter_map(as_v4)),
-                unique(addresses().filter_map(as_v6)),
+                Unique::of(addresses().filter_map(as_v4)),
+                Unique::of(addresses().filter_map(as_v6)),
             ),
             _ => (self.v4.clone(), self.v6.clone()),
         };
@@ -320,16 +318,6 @@ impl Entry {
     pub(in crate::kubernetes) fn is_void(&self) -> bool {
         self.shape == Shape::Absent && self.slices.is_empty()
     }
-}
-
-/// The items in their order, each once.
-pub(super) fn unique<T: Copy + Eq + Hash>(items: impl Iterator<Item = T>) -> Arc<[T]> {
-    let mut seen = HashSet::with_hasher(RandomState::default());
-    let unique: Vec<T> = items.filter(|item| seen.insert(*item)).collect();
-    if unique.is_empty() {
-        return Arc::default(); // shared, not allocated
-    }
-    unique.into()
 }
 
 pub(super) fn as_v4(address: IpAddr) -> Option<Ipv4Addr> {

@@ -98,18 +98,23 @@ impl fmt::Debug for Label {
 
 /// The address whose [`Label::of_address`] this label is.
 pub(super) fn endpoint_address(label: &[u8]) -> Option<IpAddr> {
+    // most names of endpoints are told from an address by their first byte
+    let is_address = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
+    if !label.iter().all(is_address) {
+        return None;
+    }
     let address = [b'.', b':']
         .into_iter()
         .find_map(|separator| Label::with_separator(label, separator).address())?;
     (Label::of_address(address).as_bytes() == label).then_some(address)
 }
 
-/// The address that the label of a pod stands for, and whether it is written as a pod's status
-/// writes it.
+/// The address that the label of a pod stands for; with `as_written`, only if a pod's status
+/// writes it like this.
 ///
 /// Three dashes, none beside another, separate the octets of an IPv4 address; any other label is
 /// read as an IPv6 address. An IPv4-mapped one is the IPv4 address.
-pub(super) fn pod_address(label: &[u8]) -> Option<(IpAddr, bool)> {
+pub(super) fn pod_address(label: &[u8], as_written: bool) -> Option<IpAddr> {
     let dashes = label.iter().filter(|byte| **byte == b'-').count();
     let octets = dashes == 3 && !label.windows(2).any(|pair| pair == b"--");
     // a dot in a label is written `\.` in the name's text, which is no address
@@ -118,5 +123,5 @@ pub(super) fn pod_address(label: &[u8]) -> Option<(IpAddr, bool)> {
     }
     let text = Label::with_separator(label, if octets { b'.' } else { b':' });
     let address = text.address()?;
-    Some((address.to_canonical(), Label::text(address) == text))
+    (!as_written || Label::text(address) == text).then(|| address.to_canonical())
 }

@@ -1,14 +1,13 @@
 //! The records that a question under a Service selects.
 
-use super::entry::{Entry, Shape, as_v4, as_v6, unique};
+use super::entry::{Entry, Shape, as_v4, as_v6};
 use super::label::Label;
 use super::slice::{Endpoint, Slice, Wanted};
+use super::unique::Unique;
 use super::view::View;
 use crate::kubernetes::name::{Part, PortFilter};
 use crate::kubernetes::object::{Port, Protocol};
-use foldhash::fast::RandomState;
 use smallvec::SmallVec;
-use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -17,7 +16,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Selection<'q> {
     entry: Arc<Entry>,
-    part: Part<'q>,
+    ports: PortFilter<'q>,
+    /// the endpoint asked for, if it is one
+    endpoint: Option<Wanted<'q>>,
     pod_names: bool,
 }
 
@@ -26,7 +27,7 @@ pub struct Selection<'q> {
 pub struct Srv {
     /// 1 to 100
     pub weight: u16,
-    /// in the order of Service ports or endpoints; empty where no port has a number
+    /// in the order of the endpoints; empty where no port has a number
     pub targets: SmallVec<[Target; 1]>,
 }
 
@@ -44,22 +45,30 @@ pub struct Target {
 impl<'q> Selection<'q> {
     /// `None` where the part selects nothing: then the name does not exist.
     pub(super) fn new(view: &View, entry: Arc<Entry>, part: Part<'q>) -> Option<Self> {
+        if let Shape::Absent | Shape::ExternalName(_) = entry.shape() {
+            return None;
+        }
+        let pod_names = view.endpoint_pod_names;
+        let (ports, endpoint) = match part {
+            Part::Whole => (PortFilter::default(), None),
+            Part::Port(ports) => (ports, None),
+            Part::Endpoint(label) => {
+                let wanted = Wanted::new(label, pod_names)?;
+                (PortFilter::default(), Some(wanted))
+            }
+        };
         let selection = Self {
             entry,
-            part,
-            pod_names: view.endpoint_pod_names,
+            ports,
+            endpoint,
+            pod_names,
         };
-        let entry = &*selection.entry;
-        let of_endpoints = match (entry.shape(), part) {
-            (Shape::Absent | Shape::ExternalName(_), _) => return None,
-            (Shape::Headless, _) | (_, Part::Endpoint(_)) => true,
-            (Shape::ClusterIp { .. }, _) => false,
-        };
-        let exists = if of_endpoints {
+        let entry = &selection.entry;
+        let exists = if selection.of_endpoints() {
             view.endpoints && selection.addresses().next().is_some()
         } else {
             let ignored = view.ignore_empty_service && !(view.endpoints && entry.ready() > 0);
-            !ignored && selection.ports().count(entry.ports()) > 0
+            !ignored && selection.ports.count(entry.ports()) > 0
         };
         exists.then_some(selection)
     }
@@ -80,7 +89,7 @@ impl<'q> Selection<'q> {
             let all = self.entry.v4();
             return (!all.is_empty()).then(|| all.clone());
         }
-        let some = unique(self.addresses().filter_map(as_v4));
+        let some = Unique::of(self.addresses().filter_map(as_v4));
         (!some.is_empty()).then_some(some)
     }
 
@@ -91,21 +100,22 @@ impl<'q> Selection<'q> {
             let all = self.entry.v6();
             return (!all.is_empty()).then(|| all.clone());
         }
-        let some = unique(self.addresses().filter_map(as_v6));
+        let some = Unique::of(self.addresses().filter_map(as_v6));
         (!some.is_empty()).then_some(some)
     }
 
-    /// The SRV records.
+    /// The SRV records, or the first `most` of them: of a Service with ten thousand endpoints no
+    /// message holds more than a part.
     ///
     /// The weight is 100 shared by all pairs of address and port, those included that give no
     /// record of their own: a second address of a target, a number that another protocol has
     /// too, a port without number.
     #[must_use]
-    pub fn srv(&self) -> Srv {
+    pub fn srv(&self, most: usize) -> Srv {
         let (pairs, targets) = if self.of_endpoints() {
-            self.endpoint_targets()
+            (self.endpoint_pairs(), self.endpoint_targets(most))
         } else {
-            self.service_target()
+            self.service_target(most)
         };
         Srv {
             weight: u16::try_from(100 / pairs.max(1)).map_or(1, |weight| weight.max(1)),
@@ -113,67 +123,77 @@ impl<'q> Selection<'q> {
         }
     }
 
-    /// The Service as the one target, and how many pairs of address and port there are.
-    fn service_target(&self) -> (usize, SmallVec<[Target; 1]>) {
+    /// How many pairs of address and port there are, and the Service as the one target.
+    fn service_target(&self, most: usize) -> (usize, SmallVec<[Target; 1]>) {
         let ports = self.entry.ports();
-        let target = Target {
+        let mut target = Target {
             endpoint: None,
-            ports: numbers(self.ports(), ports),
+            ports: numbers(self.ports, ports),
             addresses: self.entry.cluster_ips().collect(),
         };
-        let pairs = self.ports().count(ports) * target.addresses.len();
+        target.ports.truncate(most);
+        let pairs = self.ports.count(ports) * target.addresses.len();
         let is_empty = target.ports.is_empty() || target.addresses.is_empty();
         (pairs, (!is_empty).then_some(target).into_iter().collect())
     }
 
+    fn endpoint_pairs(&self) -> usize {
+        let pairs = self.slices().map(|(slice, endpoints)| {
+            let endpoints = match self.endpoint {
+                None => slice.ready(),
+                Some(_) => endpoints.count(),
+            };
+            self.ports.count(slice.ports()) * endpoints
+        });
+        pairs.sum()
+    }
+
     /// The endpoints selected as targets, in their order; those of one label are one.
-    fn endpoint_targets(&self) -> (usize, SmallVec<[Target; 1]>) {
-        let mut pairs = 0;
+    fn endpoint_targets(&self, most: usize) -> SmallVec<[Target; 1]> {
         let mut targets = SmallVec::<[Target; 1]>::new();
-        let mut places = HashMap::with_hasher(RandomState::default());
-        let mut glue = HashSet::with_hasher(RandomState::default());
+        let mut labels = Unique::new();
+        let mut glue = Unique::new();
+        let mut records = 0;
         for (slice, endpoints) in self.slices() {
-            let count = self.ports().count(slice.ports());
-            let numbers = numbers(self.ports(), slice.ports());
+            let mut numbers = numbers(self.ports, slice.ports());
+            numbers.truncate(most);
+            if numbers.is_empty() {
+                continue;
+            }
             for endpoint in endpoints {
-                pairs += count;
-                if numbers.is_empty() {
-                    continue;
+                if records >= most {
+                    return targets;
                 }
                 let label = endpoint.label(self.pod_names);
-                let place = *places.entry(label).or_insert(targets.len());
-                if place == targets.len() {
+                let (place, is_new) = labels.insert(label);
+                if is_new {
                     targets.push(Target::new(label));
                 }
                 let Some(target) = targets.get_mut(place) else {
                     continue;
                 };
-                target.add_ports(&numbers);
-                if glue.insert((place, endpoint.address)) {
+                records += target.add_ports(&numbers);
+                if glue.insert((place, endpoint.address)).1 {
                     target.addresses.push(endpoint.address);
                 }
             }
         }
-        (pairs, targets)
+        targets
     }
 
     /// Whether the records are of endpoints, not of the Service's own addresses.
     fn of_endpoints(&self) -> bool {
-        *self.entry.shape() == Shape::Headless || matches!(self.part, Part::Endpoint(_))
+        *self.entry.shape() == Shape::Headless || self.endpoint.is_some()
     }
 
     /// Whether the entry's addresses are those selected.
     fn is_all(&self) -> bool {
-        let ports = self.ports();
-        match (self.entry.shape(), self.part) {
-            (_, Part::Endpoint(_)) => false,
-            (Shape::Headless, _) => {
-                let mut slices = self.entry.slices().iter();
-                ports.is_any()
-                    || slices.all(|slice| slice.ready() == 0 || ports.count(slice.ports()) > 0)
-            }
-            _ => true,
-        }
+        let selects_all =
+            |slice: &Arc<Slice>| slice.ready() == 0 || self.ports.count(slice.ports()) > 0;
+        self.endpoint.is_none()
+            && (*self.entry.shape() != Shape::Headless
+                || self.ports.is_any()
+                || self.entry.slices().iter().all(selects_all))
     }
 
     fn addresses(&self) -> impl Iterator<Item = IpAddr> {
@@ -183,28 +203,15 @@ impl<'q> Selection<'q> {
 
     /// The slices that have a port selected, each with its endpoints selected.
     fn slices(&self) -> impl Iterator<Item = (&Slice, impl Iterator<Item = Endpoint<'_>>)> {
-        let ports = self.ports();
-        let wanted = match self.part {
-            Part::Endpoint(label) => Some(Wanted::new(label, self.pod_names)),
-            Part::Whole | Part::Port(_) => None,
-        };
         let slices = self.entry.slices().iter().map(|slice| &**slice);
-        let slices = slices.filter(move |slice| ports.count(slice.ports()) > 0);
-        slices.map(move |slice| {
-            let endpoints = slice.endpoints();
-            let selected = endpoints.filter(move |endpoint| match wanted {
-                None => true,
-                Some(wanted) => wanted.is_some_and(|wanted| endpoint.is(&wanted)),
+        let slices = slices.filter(|slice| self.ports.count(slice.ports()) > 0);
+        slices.map(|slice| {
+            let endpoints = slice.endpoints().filter(|endpoint| {
+                let wanted = self.endpoint.as_ref();
+                wanted.is_none_or(|wanted| endpoint.is(wanted))
             });
-            (slice, selected)
+            (slice, endpoints)
         })
-    }
-
-    fn ports(&self) -> PortFilter<'q> {
-        match self.part {
-            Part::Port(ports) => ports,
-            Part::Whole | Part::Endpoint(_) => PortFilter::default(),
-        }
     }
 }
 
@@ -217,26 +224,23 @@ impl Target {
         }
     }
 
-    fn add_ports(&mut self, numbers: &[u16]) {
-        if self.ports.is_empty() {
-            self.ports.extend_from_slice(numbers);
-        } else if self.ports[..] != *numbers {
-            let new = numbers.iter().filter(|number| !self.ports.contains(number));
-            let new: SmallVec<[u16; 4]> = new.copied().collect();
-            self.ports.extend(new);
+    /// Adds those that it has not, and returns how many.
+    fn add_ports(&mut self, numbers: &[u16]) -> usize {
+        let before = self.ports.len();
+        for number in numbers {
+            if !self.ports.contains(number) {
+                self.ports.push(*number);
+            }
         }
+        self.ports.len() - before
     }
 }
 
 /// The numbers of the ports that pass, each once.
 fn numbers(filter: PortFilter<'_>, ports: &[Port]) -> SmallVec<[u16; 4]> {
-    let mut numbers = SmallVec::new();
-    for port in ports.iter().filter(|port| filter.passes(port)) {
-        if port.number > 0 && !numbers.contains(&port.number) {
-            numbers.push(port.number);
-        }
-    }
-    numbers
+    let passing = ports.iter().filter(|port| filter.passes(port));
+    let numbers = passing.map(|port| port.number);
+    Unique::list(numbers.filter(|number| *number > 0))
 }
 
 impl PortFilter<'_> {

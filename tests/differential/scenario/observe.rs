@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 
 use super::{DEADLINE, LogReader, PAUSE, Report, SETTLED, World};
-use crate::case::Step;
+use crate::case::{Step, repeated};
 use crate::client::{Connection, Received, Request};
 use crate::compare::{self, Normalise, duration};
 use crate::http;
@@ -22,9 +22,12 @@ impl World<'_> {
         report: &mut Report,
     ) -> Result<(), String> {
         let normalise = Normalise::parse(&step.heading)?;
-        let repeats = matches!(step.kind(), "log" | "metrics" | "saw" | "http")
+        let repeats = matches!(step.kind(), "log" | "metrics" | "saw")
+            || step.kind() == "http" && !self.record
             || rest.split(' ').any(|word| word == "+eventually");
-        let deadline = Instant::now() + if self.record { SETTLED } else { DEADLINE };
+        // What is recorded of effects is taken when they have settled, right or not.
+        let settling = self.record && matches!(step.kind(), "log" | "metrics" | "saw");
+        let deadline = Instant::now() + if settling { SETTLED } else { DEADLINE };
         loop {
             let began = Instant::now();
             let got = self.observe(step, rest)?;
@@ -35,8 +38,6 @@ impl World<'_> {
                 return Err(problem);
             }
             let done = compare::difference(&plain, &got, normalise).is_none();
-            // What is recorded of effects is taken when they have settled, right or not.
-            let settling = self.record && matches!(step.kind(), "log" | "metrics" | "saw");
             if (!done || settling) && repeats && Instant::now() < deadline {
                 std::thread::sleep(PAUSE);
                 continue;
@@ -178,10 +179,13 @@ impl World<'_> {
         let mut connection = Connection::open(to)?;
         self.client(connection.client_port());
         let mut requests: Vec<Request> = Vec::new();
-        for line in &step.content {
-            let line = self.placeholders.expand(line)?;
-            let line = line.trim_start_matches(['>', ' ']);
-            let (word, text) = line.split_once(' ').unwrap_or((line, ""));
+        let script = step
+            .content
+            .iter()
+            .map(|line| line.trim_start_matches(['>', ' ']));
+        for line in script.flat_map(repeated) {
+            let line = self.placeholders.expand(&line)?;
+            let (word, text) = line.split_once(' ').unwrap_or((&line, ""));
             match word {
                 "query" => {
                     let request = Request::query(text, to)?;
@@ -210,10 +214,7 @@ impl World<'_> {
         let Some(response) = http::get(&format!("{address}/metrics"))? else {
             return Ok(vec!["refused".to_owned()]);
         };
-        let samples = response
-            .body
-            .lines()
-            .filter(|line| !line.starts_with('#') && filter.is_match(line));
+        let samples = response.body.lines().filter(|line| filter.is_match(line));
         let mut lines: Vec<String> = samples.map(str::to_owned).collect();
         lines.sort();
         Ok(lines)
@@ -225,15 +226,17 @@ impl World<'_> {
         let from = self.logs.get(rest).map_or(0, |reader| reader.read);
         let printed = self.process()?.log();
         let mut lines = log_lines(&printed, rest, from);
+        // Clients have a port each; the data files have one word for all of them.
         let last = self
             .placeholders
             .get("client")
-            .map(str::to_owned)
-            .unwrap_or_default();
-        for (_, line) in &mut lines {
-            for client in &self.clients {
-                *line = line.replace(&format!(":{client} "), &format!(":{last} "));
-            }
+            .unwrap_or_default()
+            .to_owned();
+        let ports: Vec<String> = self.clients.iter().map(u16::to_string).collect();
+        let ports = Regex::new(&format!(r"\b({})\b", ports.join("|")))
+            .map_err(|error| error.to_string())?;
+        for (_, line) in lines.iter_mut().filter(|_| !last.is_empty()) {
+            *line = ports.replace_all(line, &last).into_owned();
         }
         Ok(lines)
     }
@@ -304,17 +307,27 @@ pub(super) fn log_lines(printed: &[String], rest: &str, from: usize) -> Vec<(usi
         .enumerate()
         .skip(from)
         .filter(|(_, line)| filter.is_match(line));
-    lines
-        .map(|(at, line)| (at, without_duration(line)))
-        .collect()
+    lines.map(|(at, line)| (at, without_times(line))).collect()
 }
 
-/// A query's line ends in the time that it took, which no two runs share.
-fn without_duration(line: &str) -> String {
-    let Ok(duration) = Regex::new(r" \d+(\.\d+)?(e-\d+)?s$") else {
-        return line.to_owned();
-    };
-    duration.replace(line, " DURATION").into_owned()
+/// No two runs share the time that a query took, nor the time of day.
+fn without_times(line: &str) -> String {
+    let parts = [
+        (r#" \d+\.\d+s( |"|$)"#, " DURATION$1"),
+        (r#" \d+\.\d+s\\""#, " DURATION\\\""),
+        (
+            r#""duration_seconds":[^,}]+"#,
+            "\"duration_seconds\":DURATION",
+        ),
+        (r#""time":"[^"]+""#, "\"time\":\"TIME\""),
+    ];
+    let mut line = line.to_owned();
+    for (pattern, with) in parts {
+        if let Ok(pattern) = Regex::new(pattern) {
+            line = pattern.replace_all(&line, with).into_owned();
+        }
+    }
+    line
 }
 
 fn http_lines(url: &str) -> Result<Vec<String>, String> {
@@ -342,11 +355,11 @@ fn replies(
         .iter()
         .filter(|line| line.starts_with("reply "))
         .count();
+    let closing = expected.iter().any(|line| line == "closed");
     let mut lines = Vec::new();
     for number in 0.. {
         // While more is expected it is waited for; after that, a moment for what is not.
-        let patience = match number < wanted || expected.last().is_some_and(|line| line == "closed")
-        {
+        let patience = match number < wanted || closing {
             true => Duration::from_secs(12),
             false => Duration::from_millis(400),
         };

@@ -1,5 +1,6 @@
 //! The upstream's rules: `NAME TYPE [udp|tcp] [times=N]`, and indented below it what is answered.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Transport;
@@ -19,6 +20,8 @@ pub(crate) enum Outcome {
         /// How long it takes.
         delay: Duration,
     },
+    /// It is asked of another server, whose reply is sent.
+    Relay(SocketAddr),
     /// Nothing.
     Silence,
     /// The connection is closed.
@@ -46,6 +49,7 @@ struct Reply {
     wrong_id: bool,
     raw: Option<Vec<u8>>,
     cut: Option<usize>,
+    relay: Option<SocketAddr>,
     silence: bool,
     close: bool,
 }
@@ -88,6 +92,9 @@ pub(crate) fn outcome(rules: &mut [Rule], query: &Message, transport: Transport)
     };
     if reply.close {
         return Outcome::Close;
+    }
+    if let Some(server) = reply.relay {
+        return Outcome::Relay(server);
     }
     match reply.encode(query, question) {
         Ok(bytes) if !reply.silence => Outcome::Reply {
@@ -155,6 +162,7 @@ impl Reply {
             "delay" => self.delay = duration(rest)?,
             "hex" => self.raw = Some(from_hex(&rest.replace(' ', ""))?),
             "cut" => self.cut = Some(rest.parse().map_err(|error| format!("{error}"))?),
+            "relay" => self.relay = Some(rest.parse().map_err(|error| format!("{error}"))?),
             "wrong-id" => self.wrong_id = true,
             "drop" => self.silence = true,
             "close" => self.close = true,

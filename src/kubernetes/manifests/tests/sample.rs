@@ -23,7 +23,7 @@ fn load(source: Source) -> super::super::Loaded {
 }
 
 #[test]
-fn the_sample_cluster_is_what_it_should_be() {
+fn the_sample_cluster_loads_without_a_warning() {
     let loaded = load(Source::Embedded);
     assert_eq!(loaded.problems, []);
     let found: Vec<_> = loaded
@@ -62,6 +62,16 @@ fn the_sample_cluster_is_what_it_should_be() {
             "{name}: {found:#?}"
         );
     }
+}
+
+#[test]
+fn the_sample_cluster_has_the_services_of_the_company() {
+    let loaded = load(Source::Embedded);
+    let found: Vec<_> = loaded
+        .objects
+        .iter()
+        .map(|(object, _)| line(object))
+        .collect();
     for (name, start) in [
         ("the identity provider", "service idp-system/idp-server 10."),
         ("by node port", "service idp-system/idp-server-nodeport 10."),

@@ -12,7 +12,10 @@ use crate::kubernetes::selector;
 
 #[test]
 fn services_have_the_addresses_that_the_api_server_would_give() {
-    check_all(&[
+    check_all(SERVICES);
+}
+
+const SERVICES: &[Case] = &[
         Case {
             name: "a written address stays, whatever its range; the protocol is TCP by default",
             manifests: "
@@ -102,25 +105,26 @@ spec: {type: ExternalName, externalName: db.example.com, clusterIP: 10.96.0.3, s
             objects: &["service default/a -> db.example.com"],
             problems: &[],
         },
-    ]);
+];
+
+/// Why the one object of a manifest is left out.
+fn refused(manifest: &str) -> String {
+    let cluster = cluster(manifest);
+    assert_eq!(lines(&cluster), [""; 0], "{manifest}");
+    let [problem] = cluster.problems.as_slice() else {
+        panic!("{manifest}: {:?}", cluster.problems);
+    };
+    let problem = problem.to_string();
+    let (place, reason) = problem.split_once(": ").expect("a place");
+    assert_eq!(place, "test.yaml:1:1");
+    let (_, reason) = reason
+        .split_once(" is left out, as an API server would refuse it: ")
+        .expect("what is done about it");
+    reason.to_owned()
 }
 
 #[test]
-fn what_an_api_server_would_refuse_is_left_out_and_said() {
-    let refused = |manifest: &str| {
-        let cluster = cluster(manifest);
-        assert_eq!(lines(&cluster), [""; 0], "{manifest}");
-        let [problem] = cluster.problems.as_slice() else {
-            panic!("{manifest}: {:?}", cluster.problems);
-        };
-        let problem = problem.to_string();
-        let (place, reason) = problem.split_once(": ").expect("a place");
-        assert_eq!(place, "test.yaml:1:1");
-        let (_, reason) = reason
-            .split_once(" is left out, as an API server would refuse it: ")
-            .expect("what is done about it");
-        reason.to_owned()
-    };
+fn services_that_an_api_server_would_refuse_are_left_out_and_said() {
     for (spec, reason) in [
         (
             "clusterIP: 10.96.0.300",
@@ -166,6 +170,10 @@ fn what_an_api_server_would_refuse_is_left_out_and_said() {
             format!("{{apiVersion: v1, kind: Service, metadata: {{name: a}}, spec: {{{spec}}}}}");
         assert_eq!(refused(&manifest), reason);
     }
+}
+
+#[test]
+fn what_an_api_server_would_refuse_is_left_out_and_said() {
     for (manifest, reason) in [
         ("{apiVersion: v1, kind: Service}", "it has no metadata.name"),
         (
@@ -195,10 +203,13 @@ fn what_an_api_server_would_refuse_is_left_out_and_said() {
 
 #[test]
 fn workloads_have_the_pods_that_their_controllers_would_make() {
-    check_all(&[
-        Case {
-            name: "a StatefulSet counts from its first ordinal",
-            manifests: "
+    check_all(WORKLOADS);
+}
+
+const WORKLOADS: &[Case] = &[
+    Case {
+        name: "a StatefulSet counts from its first ordinal",
+        manifests: "
 apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: db}
@@ -208,17 +219,17 @@ apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: later}
 spec: {replicas: 2, ordinals: {start: 5}}",
-            objects: &[
-                "pod default/db-0 10.244.44.165 fd00:10:244::2ca5",
-                "pod default/db-1 10.244.114.138 fd00:10:244::728a",
-                "pod default/later-5 10.244.232.254 fd00:10:244::e8fe",
-                "pod default/later-6 10.244.141.132 fd00:10:244::8d84",
-            ],
-            problems: &[],
-        },
-        Case {
-            name: "generated names: through a ReplicaSet for a Deployment, cut where the API server cuts",
-            manifests: "
+        objects: &[
+            "pod default/db-0 10.244.44.165 fd00:10:244::2ca5",
+            "pod default/db-1 10.244.114.138 fd00:10:244::728a",
+            "pod default/later-5 10.244.232.254 fd00:10:244::e8fe",
+            "pod default/later-6 10.244.141.132 fd00:10:244::8d84",
+        ],
+        problems: &[],
+    },
+    Case {
+        name: "generated names: through a ReplicaSet for a Deployment, cut where the API server cuts",
+        manifests: "
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -237,18 +248,18 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: none}
 spec: {replicas: 0}",
-            objects: &[
-                "pod default/a-name-that-is-as-long-as-a-name-may-be-when-it-is-one-labhhh75 \
+        objects: &[
+            "pod default/a-name-that-is-as-long-as-a-name-may-be-when-it-is-one-labhhh75 \
                  10.244.236.164 fd00:10:244::eca4",
-                "pod default/set-bvnql 10.244.118.100 fd00:10:244::7664",
-                "pod default/set-wm6gs 10.244.139.213 fd00:10:244::8bd5",
-                "pod default/web-ckrpnj4z2w-52rwj 10.244.130.216 fd00:10:244::82d8",
-            ],
-            problems: &[],
-        },
-        Case {
-            name: "pods in the host's network have the node's addresses",
-            manifests: "
+            "pod default/set-bvnql 10.244.118.100 fd00:10:244::7664",
+            "pod default/set-wm6gs 10.244.139.213 fd00:10:244::8bd5",
+            "pod default/web-ckrpnj4z2w-52rwj 10.244.130.216 fd00:10:244::82d8",
+        ],
+        problems: &[],
+    },
+    Case {
+        name: "pods in the host's network have the node's addresses",
+        manifests: "
 apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: a}
@@ -258,15 +269,15 @@ apiVersion: v1
 kind: Pod
 metadata: {name: b}
 spec: {hostNetwork: true}",
-            objects: &[
-                "pod default/a-0 172.18.0.2 fc00:f853:ccd:e793::2",
-                "pod default/b 172.18.0.2 fc00:f853:ccd:e793::2",
-            ],
-            problems: &[],
-        },
-        Case {
-            name: "a written pod: what its status leaves out is as in a running pod",
-            manifests: "
+        objects: &[
+            "pod default/a-0 172.18.0.2 fc00:f853:ccd:e793::2",
+            "pod default/b 172.18.0.2 fc00:f853:ccd:e793::2",
+        ],
+        problems: &[],
+    },
+    Case {
+        name: "a written pod: what its status leaves out is as in a running pod",
+        manifests: "
 apiVersion: v1
 kind: Pod
 metadata: {name: bare}
@@ -301,16 +312,16 @@ apiVersion: v1
 kind: Pod
 metadata: {name: waiting}
 status: {phase: Pending}",
-            objects: &[
-                "pod default/bare 10.244.16.73 fd00:10:244::1049",
-                "pod default/both 10.1.0.1 fd00::1",
-                "pod default/waiting",
-            ],
-            problems: &[],
-        },
-        Case {
-            name: "as kubectl dumps it: pods, their ReplicaSet and its Deployment are the same pods",
-            manifests: "
+        objects: &[
+            "pod default/bare 10.244.16.73 fd00:10:244::1049",
+            "pod default/both 10.1.0.1 fd00::1",
+            "pod default/waiting",
+        ],
+        problems: &[],
+    },
+    Case {
+        name: "as kubectl dumps it: pods, their ReplicaSet and its Deployment are the same pods",
+        manifests: "
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -330,12 +341,12 @@ apiVersion: v1
 kind: Pod
 metadata: {name: web-6d4f-x2xb2, ownerReferences: [{kind: ReplicaSet, name: web-6d4f}]}
 status: {phase: Running, podIP: 10.1.0.1}",
-            objects: &["pod default/web-6d4f-x2xb2 10.1.0.1"],
-            problems: &[],
-        },
-        Case {
-            name: "a written pod takes the place of the one of its name",
-            manifests: "
+        objects: &["pod default/web-6d4f-x2xb2 10.1.0.1"],
+        problems: &[],
+    },
+    Case {
+        name: "a written pod takes the place of the one of its name",
+        manifests: "
 apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: db}
@@ -345,14 +356,13 @@ apiVersion: v1
 kind: Pod
 metadata: {name: db-0}
 status: {podIP: 10.1.0.1}",
-            objects: &[
-                "pod default/db-0 10.1.0.1",
-                "pod default/db-1 10.244.114.138 fd00:10:244::728a",
-            ],
-            problems: &[],
-        },
-    ]);
-}
+        objects: &[
+            "pod default/db-0 10.1.0.1",
+            "pod default/db-1 10.244.114.138 fd00:10:244::728a",
+        ],
+        problems: &[],
+    },
+];
 
 /// Two pods with ports of the same name, one of them not ready, one of another application.
 const PODS: &str = "
@@ -508,7 +518,8 @@ ports: [{port: 65536}]
     let refused = "the EndpointSlice default/wrong is left out, as an API server would refuse it: \
                    the port 65536 is not one of 1 to 65535";
     assert!(problems[0].ends_with(refused), "{problems:?}");
-    let Some(Object::EndpointSlice(slice)) = cluster.objects.values().map(|(o, _)| o).last() else {
+    let Some(Object::EndpointSlice(slice)) = cluster.objects.values().map(|(o, _)| o).next_back()
+    else {
         panic!("a slice");
     };
     let [first, second, third] = &*slice.endpoints else {

@@ -69,7 +69,7 @@ impl Directory {
     /// Problems that were reported, without the directory's name.
     fn problems(&self) -> Vec<String> {
         let root = format!("{}/", self.path().display());
-        let problems = self.state.reported().iter().map(ToString::to_string);
+        let problems = self.state.reported.iter().map(ToString::to_string);
         problems.map(|problem| problem.replace(&root, "")).collect()
     }
 }
@@ -181,7 +181,7 @@ fn a_file_that_does_not_parse_counts_as_it_last_did() {
     fs::write(directory.path().join("a.yaml"), [0xff, 0xfe]).expect("a file");
     assert_eq!(directory.events(), [""; 0]);
     let problems = directory.problems();
-    let reason = "a.yaml: the file is not UTF-8: byte 0 is the first that is not";
+    let reason = "a.yaml: the file is not UTF-8, from byte 0";
     assert_eq!(problems[0], format!("{reason}{kept}"));
 
     fs::remove_file(directory.path().join("a.yaml")).expect("a file");
@@ -226,6 +226,22 @@ fn only_manifests_are_read_and_links_are_followed_once() {
     assert_eq!(directory.problems(), [""; 0]);
 }
 
+#[test]
+fn a_file_that_cannot_be_read_is_tried_again() {
+    let mut directory = Directory::new(&[("b.yaml", &service("b", "{clusterIP: None}"))]);
+    directory.events();
+    let path = directory.path().join("a.yaml");
+    let file = fs::File::create(&path).expect("a file");
+    file.set_len(65 << 20).expect("a large file");
+    assert_eq!(directory.events(), [""; 0]);
+    let problem =
+        "a.yaml: cannot read the file: it is larger than 64 MiB; nothing of the file is served";
+    assert_eq!(directory.problems(), [problem]);
+    directory.write("a.yaml", &service("a", "{clusterIP: None}"));
+    assert_eq!(directory.events(), ["apply service default/a headless"]);
+    assert_eq!(directory.problems(), [""; 0]);
+}
+
 /// As kubelet writes a ConfigMap's volume: a link to a directory with a time as its name is swapped.
 #[test]
 fn a_swapped_config_map_is_seen() {
@@ -265,7 +281,7 @@ fn a_directory_that_is_gone_leaves_what_was_read() {
     let mut never = State::new(Options::default(), Files::default());
     let missing = away.join("missing");
     assert_eq!(never.load(Scan::new(&missing)), []);
-    assert_eq!(never.reported().len(), 1);
+    assert_eq!(never.reported.len(), 1);
 }
 
 #[test]

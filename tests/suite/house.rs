@@ -1,0 +1,115 @@
+//! Rules of the house that no lint knows: the direction of imports, the length of files.
+
+use std::path::{Path, PathBuf};
+
+use crate::program::root;
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The lines of code: not blank, not comments, not tests.
+fn code(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let code = text
+        .lines()
+        .take_while(|line| line.trim() != "#[cfg(test)]" || line.starts_with(' '));
+    code.map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn no_file_has_more_than_400_lines_of_code() {
+    let src = root().join("src");
+    let is_tests = |path: &Path| {
+        path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests")
+    };
+    let long: Vec<String> = sources(&src)
+        .iter()
+        .filter(|path| !is_tests(path))
+        .map(|path| (path.display().to_string(), code(path).len()))
+        .filter(|(_, lines)| *lines > 400)
+        .map(|(path, lines)| format!("{path}: {lines}"))
+        .collect();
+    assert!(
+        long.is_empty(),
+        "a concept is missing in:\n{}",
+        long.join("\n")
+    );
+}
+
+#[test]
+fn imports_point_one_way() {
+    // A module, and what nothing in it may name.
+    let forbidden: &[(&str, &[&str])] = &[
+        (
+            "corefile",
+            &[
+                "crate::plugin",
+                "crate::server",
+                "crate::app",
+                "crate::kubernetes",
+                "crate::query",
+            ],
+        ),
+        (
+            "kubernetes",
+            &[
+                "crate::plugin",
+                "crate::server",
+                "crate::app",
+                "crate::query",
+                "crate::answer",
+                "crate::chain",
+            ],
+        ),
+        (
+            "server",
+            &[
+                "crate::plugin",
+                "crate::app",
+                "crate::corefile",
+                "crate::kubernetes",
+            ],
+        ),
+        ("plugin", &["crate::app", "crate::cli"]),
+        ("answer", &["crate::plugin", "crate::app"]),
+        ("app", &["crate::cli"]),
+    ];
+    let src = root().join("src");
+    let mut broken = Vec::new();
+    for (module, names) in forbidden {
+        let own = [src.join(format!("{module}.rs"))]
+            .into_iter()
+            .filter(|path| path.exists());
+        let folder = src.join(module);
+        let below = if folder.is_dir() {
+            sources(&folder)
+        } else {
+            Vec::new()
+        };
+        for path in own.chain(below) {
+            let lines = code(&path);
+            for name in *names {
+                if lines.iter().any(|line| line.contains(name)) {
+                    broken.push(format!("{} names {name}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}

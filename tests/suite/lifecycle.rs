@@ -1,0 +1,209 @@
+//! Start, signals, reload, drain.
+
+use std::net::{TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::RecordType;
+
+use crate::program::{
+    Folder, PATIENCE, Program, callsign, is, question, read_frame, root, send_frame,
+};
+
+/// A chain of one plugin on one address.
+fn corefile(zone: &str) -> String {
+    format!("{zone}:0 {{\n    bind 127.0.0.1\n    kubernetes {zone}\n}}\n")
+}
+
+fn start(folder: &Folder, text: &str) -> Program {
+    let path = folder.write("Corefile", text);
+    let cluster = root().join("config/cluster");
+    Program::start(&path, &["--manifests", cluster.to_str().unwrap()])
+}
+
+const WEB: &str = "idp-server.idp-system.svc.cluster.local.";
+
+#[test]
+fn a_cluster_name_is_answered_over_udp_and_tcp() {
+    let folder = Folder::new();
+    let program = start(&folder, &corefile("cluster.local"));
+    let (udp, tcp) = (
+        program.ask(WEB, RecordType::A),
+        program.ask_tcp(WEB, RecordType::A),
+    );
+    assert_eq!(udp.answers.len(), 1, "{udp}");
+    assert_eq!(udp.answers, tcp.answers);
+}
+
+#[test]
+fn sigterm_answers_what_still_comes_and_exits_0() {
+    let folder = Folder::new();
+    let mut program = start(&folder, &corefile("cluster.local"));
+    program.ask(WEB, RecordType::A);
+    let mut last = Instant::now();
+    program.signal("TERM");
+    // While somebody asks at least once a second, all are answered.
+    for _ in 0..200 {
+        let asked = Instant::now();
+        match program.try_ask(WEB, RecordType::A, Duration::from_secs(2)) {
+            Some(reply) => assert_eq!(reply.answers.len(), 1),
+            // This machine may have kept the test from asking for longer than that.
+            None if asked - last > Duration::from_millis(900) => break,
+            None => panic!(
+                "a query {:?} after the one before it was lost",
+                asked - last
+            ),
+        }
+        last = Instant::now();
+    }
+    assert_eq!(program.wait().code(), Some(0));
+}
+
+#[test]
+fn a_second_sigint_exits_2_at_once() {
+    let folder = Folder::new();
+    let mut program = start(&folder, &corefile("cluster.local"));
+    program.signal("INT");
+    program.ask(WEB, RecordType::A);
+    program.signal("INT");
+    assert_eq!(program.wait().code(), Some(2));
+}
+
+#[test]
+fn sighup_changes_nothing() {
+    let folder = Folder::new();
+    let program = start(&folder, &corefile("cluster.local"));
+    program.signal("HUP");
+    assert_eq!(program.ask(WEB, RecordType::A).answers.len(), 1);
+}
+
+#[test]
+fn a_reload_serves_the_new_zone_on_the_same_socket() {
+    let folder = Folder::new();
+    let program = start(&folder, &corefile("cluster.local"));
+    assert!(is(ResponseCode::Refused)(
+        &program.ask("web.example.org.", RecordType::A)
+    ));
+    folder.write("Corefile", &corefile("example.org"));
+    program.signal("USR1");
+    let name = "idp-server.idp-system.svc.example.org.";
+    program.ask_until(name, |reply| reply.answers.len() == 1);
+    assert!(is(ResponseCode::Refused)(&program.ask(WEB, RecordType::A)));
+}
+
+#[test]
+fn a_bad_corefile_leaves_the_old_one_serving() {
+    let folder = Folder::new();
+    let mut program = start(&folder, &corefile("cluster.local"));
+    folder.write("Corefile", ".:0 {\n    nosuch\n}\n");
+    program.signal("USR1");
+    program.wait_line(|line| line.contains("Unknown directive 'nosuch'"));
+    assert_eq!(program.ask(WEB, RecordType::A).answers.len(), 1);
+}
+
+#[test]
+fn a_change_of_replicas_is_seen_within_a_second_or_so_and_without_a_restart() {
+    let folder = Folder::new();
+    let manifest = |replicas: u32| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: db, namespace: prod}}\n\
+             spec: {{clusterIP: None, selector: {{app: db}}, ports: [{{port: 5432}}]}}\n---\n\
+             apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db, namespace: prod}}\n\
+             spec:\n  replicas: {replicas}\n  serviceName: db\n  selector: {{matchLabels: {{app: db}}}}\n  \
+             template:\n    metadata: {{labels: {{app: db}}}}\n    spec: {{containers: [{{name: db, image: db}}]}}\n"
+        )
+    };
+    let cluster = Folder::new();
+    cluster.write("db.yaml", &manifest(3));
+    let path = folder.write("Corefile", &corefile("cluster.local"));
+    let program = Program::start(&path, &["--manifests", cluster.path().to_str().unwrap()]);
+    let name = "db.prod.svc.cluster.local.";
+    let before = program.addresses(name);
+    assert_eq!(before.len(), 3);
+    let pod = program.addresses("db-0.db.prod.svc.cluster.local.");
+    assert_eq!(pod.len(), 1);
+    cluster.write("db.yaml", &manifest(5));
+    program.ask_until(name, |reply| reply.answers.len() == 5);
+    assert!(
+        before
+            .iter()
+            .all(|address| program.addresses(name).contains(address))
+    );
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    // A socket that does not share its port.
+    let taken = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let folder = Folder::new();
+    let text = format!(".:{port} {{\n    bind 127.0.0.1\n}}\n");
+    let path = folder.write("Corefile", &text);
+    let output = callsign(&["-conf", path.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains(&format!("udp 127.0.0.1:{port}")), "{error}");
+}
+
+#[test]
+fn the_process_id_is_written_and_standard_input_is_read() {
+    let folder = Folder::new();
+    let pidfile = folder.path().join("pid");
+    let program = {
+        let path = folder.write("Corefile", ".:0 {\n    bind 127.0.0.1\n}\n");
+        Program::start(&path, &["-pidfile", pidfile.to_str().unwrap()])
+    };
+    assert!(
+        std::fs::read_to_string(&pidfile)
+            .unwrap()
+            .trim()
+            .parse::<u32>()
+            .unwrap()
+            > 0
+    );
+    drop(program);
+    let output = callsign(&["-conf", "stdin"])
+        .stdin(std::process::Stdio::null())
+        .arg("-nosuch")
+        .output();
+    assert_eq!(output.unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn a_block_without_plugins_refuses() {
+    let folder = Folder::new();
+    let program = start(&folder, ".:0 {\n    bind 127.0.0.1\n}\n");
+    assert!(is(ResponseCode::Refused)(
+        &program.ask("example.org.", RecordType::A)
+    ));
+}
+
+#[test]
+fn pipelined_requests_in_one_segment_are_all_answered() {
+    let folder = Folder::new();
+    let program = start(&folder, &corefile("cluster.local"));
+    let mut stream = TcpStream::connect(program.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    for _ in 0..100 {
+        send_frame(&mut stream, &question(WEB, RecordType::A));
+    }
+    for _ in 0..100 {
+        let reply = Message::from_vec(&read_frame(&mut stream)).unwrap();
+        assert_eq!(reply.answers.len(), 1);
+    }
+}
+
+#[test]
+fn a_connection_that_sends_half_a_request_is_closed() {
+    use std::io::{Read, Write};
+    let folder = Folder::new();
+    let program = start(&folder, &corefile("cluster.local"));
+    let mut stream = TcpStream::connect(program.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"\xff\xff\x12").unwrap();
+    let started = Instant::now();
+    assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
+    assert!(started.elapsed() < PATIENCE - Duration::from_secs(1));
+}

@@ -1,0 +1,234 @@
+//! A running callsign, and questions to it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::serialize::binary::BinEncodable;
+
+/// How long anything may take before a test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program with these arguments, not yet started.
+pub(crate) fn callsign(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callsign"));
+    command.args(arguments).env_remove("CALLSIGN_MANIFESTS");
+    command
+}
+
+/// The root of the source tree.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder that goes away with the test.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Writes a file, in one step for who watches it.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        let next = path.with_extension("next");
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(&next, &path).unwrap();
+        path
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// A started program. It is killed when the test ends.
+pub(crate) struct Program {
+    child: Child,
+    lines: Receiver<String>,
+    /// The address of its first listener.
+    pub(crate) address: SocketAddr,
+    /// What it printed so far.
+    pub(crate) printed: Vec<String>,
+}
+
+impl Program {
+    /// Starts the program with a Corefile, and waits until it tells its port.
+    pub(crate) fn start(corefile: &Path, more: &[&str]) -> Self {
+        let corefile = corefile.to_str().unwrap();
+        let mut command = callsign(&[&["-conf", corefile], more].concat());
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        for pipe in [
+            Box::new(child.stdout.take().unwrap()) as Box<dyn Read + Send>,
+            Box::new(child.stderr.take().unwrap()),
+        ] {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                    let _ = sender.send(line);
+                }
+            });
+        }
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut program = Self {
+            child,
+            lines,
+            address,
+            printed: Vec::new(),
+        };
+        let line = program.wait_line(|line| port_of(line).is_some());
+        program.address.set_port(port_of(&line).unwrap());
+        program
+    }
+
+    /// The next line that is wanted; fails where it does not come.
+    pub(crate) fn wait_line(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    self.printed.push(line.clone());
+                    if wanted(&line) {
+                        return line;
+                    }
+                }
+                Err(_) => panic!(
+                    "the line did not come; printed:\n{}",
+                    self.printed.join("\n")
+                ),
+            }
+        }
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "the program does not end");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Asks over UDP.
+    pub(crate) fn ask(&self, name: &str, rtype: RecordType) -> Message {
+        self.try_ask(name, rtype, PATIENCE)
+            .unwrap_or_else(|| panic!("{name}: no reply"))
+    }
+
+    /// Asks over UDP; `None` where no reply comes in time.
+    pub(crate) fn try_ask(
+        &self,
+        name: &str,
+        rtype: RecordType,
+        patience: Duration,
+    ) -> Option<Message> {
+        let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        socket.connect(self.address).unwrap();
+        socket.set_read_timeout(Some(patience)).unwrap();
+        socket.send(&question(name, rtype)).ok()?;
+        let mut reply = [0; 65_535];
+        let length = socket.recv(&mut reply).ok()?;
+        Some(Message::from_vec(&reply[..length]).unwrap())
+    }
+
+    /// Asks over TCP.
+    pub(crate) fn ask_tcp(&self, name: &str, rtype: RecordType) -> Message {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        send_frame(&mut stream, &question(name, rtype));
+        Message::from_vec(&read_frame(&mut stream)).unwrap()
+    }
+
+    /// The addresses that a name has, as text, sorted.
+    pub(crate) fn addresses(&self, name: &str) -> Vec<String> {
+        let reply = self.ask(name, RecordType::A);
+        let mut told: Vec<String> = reply
+            .answers
+            .iter()
+            .map(|record| record.data.to_string())
+            .collect();
+        told.sort();
+        told
+    }
+
+    /// Asks until the reply is as wanted; fails where it never is.
+    pub(crate) fn ask_until(&self, name: &str, wanted: impl Fn(&Message) -> bool) -> Message {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let reply = self.ask(name, RecordType::A);
+            if wanted(&reply) {
+                return reply;
+            }
+            assert!(Instant::now() < end, "{name}: never as wanted: {reply}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `.:1053 on 127.0.0.1` tells port 1053.
+fn port_of(line: &str) -> Option<u16> {
+    let site = line.split(" on ").next()?;
+    site.rsplit_once(':')?.1.parse().ok()
+}
+
+/// A request's bytes.
+pub(crate) fn question(name: &str, rtype: RecordType) -> Vec<u8> {
+    let mut message = Message::new(0x4242, MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), rtype));
+    message.to_bytes().unwrap()
+}
+
+/// Sends one message with its length before it.
+pub(crate) fn send_frame(stream: &mut TcpStream, message: &[u8]) {
+    let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&length, message].concat()).unwrap();
+}
+
+/// Reads one message.
+pub(crate) fn read_frame(stream: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut message).unwrap();
+    message
+}
+
+/// Whether a reply has this code.
+pub(crate) fn is(rcode: ResponseCode) -> impl Fn(&Message) -> bool {
+    move |reply| reply.metadata.response_code == rcode
+}
