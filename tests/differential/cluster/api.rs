@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use callsign::kubernetes::manifests::{Manifests, Options, Source};
-use callsign::kubernetes::object::{Kind, Object};
+use callsign::kubernetes::manifests::Options;
+use callsign::kubernetes::object::Kind;
 use callsign::kubernetes::selector;
 use serde_json::{Value, json};
 
-use super::object;
+use super::{data, object};
 
 /// A running API server. It closes its connections when dropped.
 pub(crate) struct Api {
@@ -96,7 +96,8 @@ impl Shared {
         let mut reader = BufReader::new(stream);
         while let Some(asked) = Asked::read(&mut reader)? {
             let Some((kind, objects)) = self.objects(&asked) else {
-                respond(stream, "404 Not Found", &json!({"kind": "Status", "code": 404}))?;
+                let status = json!({"apiVersion": "v1", "kind": "Status", "code": 503});
+                respond(stream, "503 Service Unavailable", &status)?;
                 continue;
             };
             if asked.is("watch") {
@@ -109,7 +110,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The objects that a path and its selector name.
+    /// The objects that a path and its selector name. `None` where it cannot tell.
     fn objects(&self, asked: &Asked) -> Option<(Kind, Vec<Value>)> {
         let kind = match asked.path.as_str() {
             "/api/v1/namespaces" => Kind::Namespace,
@@ -128,17 +129,10 @@ impl Shared {
             Kind::Namespace => options.namespace_labels = labels,
             _ => options.labels = labels,
         }
-        let objects = load(&self.manifests, options);
+        let objects = data::load(&self.manifests, options).ok()?;
         let objects = objects.iter().filter(|object| object.kind() == kind);
         Some((kind, objects.map(object::of_api).collect()))
     }
-}
-
-/// The objects that a directory of manifests yields.
-pub(crate) fn load(manifests: &Path, options: Options) -> Vec<Object> {
-    let loaded = Manifests::new(Source::Directory(manifests.to_owned()), options).load();
-    let objects = loaded.objects.into_iter();
-    objects.map(|(object, _)| object).collect()
 }
 
 impl Asked {

@@ -26,7 +26,7 @@ const ODD_LABELS: &[&str] = &[
     "a\\@b",
     "\\195\\182",
     "xn--nxasmq6b",
-    "label-of-sixty-three-bytes-which-is-as-long-as-a-label-can-be-12",
+    "label-of-sixty-three-bytes-which-is-as-long-as-a-label-can-be-1",
 ];
 
 /// Labels that are nearly an address, or one that is written in an unusual way.
@@ -148,7 +148,15 @@ impl Names {
                 self.add(format_args!("{label}.{head}.{zone}"));
             }
         }
-        for head in ["dns", "apex.dns", "hostmaster", "xsvc", "_tcp", "any", "a.b"] {
+        for head in [
+            "dns",
+            "apex.dns",
+            "hostmaster",
+            "xsvc",
+            "_tcp",
+            "any",
+            "a.b",
+        ] {
             self.add(format_args!("{head}.{zone}"));
         }
         self.add(format_args!("not{zone}"));
@@ -158,7 +166,9 @@ impl Names {
         self.add(format_args!("{namespace}.{zone}"));
         for subtree in ["svc", "pod", "Svc"] {
             self.with_cases(&format!("{namespace}.{subtree}"), zone);
-            for head in ["x", "*", "_tcp", "x.y", "_x._tcp", "x.y.z", "v.w.x.y", "svc"] {
+            for head in [
+                "x", "*", "_tcp", "x.y", "_x._tcp", "x.y.z", "v.w.x.y", "svc",
+            ] {
                 self.add(format_args!("{head}.{namespace}.{subtree}.{zone}"));
             }
         }
@@ -169,7 +179,12 @@ impl Names {
 
     fn odd(&mut self, label: &str, zone: &str) {
         self.add(format_args!("{label}.{zone}"));
-        for base in ["svc", "default.svc", "kubernetes.default.svc", "default.pod"] {
+        for base in [
+            "svc",
+            "default.svc",
+            "kubernetes.default.svc",
+            "default.pod",
+        ] {
             self.add(format_args!("{label}.{base}.{zone}"));
             self.add(format_args!("{label}._tcp.{base}.{zone}"));
             self.add(format_args!("_https.{label}.{base}.{zone}"));
@@ -189,7 +204,15 @@ impl Names {
             self.add(format_args!("{}.{NOWHERE}.svc.{zone}", key.name));
             self.add(format_args!("{}.{}.pod.{zone}", key.name, key.namespace));
             self.add(format_args!("{}.{}.{zone}", key.name, key.namespace));
-            for head in ["x", "_tcp", "x.y", "_x._tcp", "_._tcp", "_tcp._tcp", "x.y.z"] {
+            for head in [
+                "x",
+                "_tcp",
+                "x.y",
+                "_x._tcp",
+                "_._tcp",
+                "_tcp._tcp",
+                "x.y.z",
+            ] {
                 self.add(format_args!("{head}.{base}.{zone}"));
             }
             self.of_ports(&service.ports, &base, zone);
@@ -277,6 +300,14 @@ impl Names {
                 "{fourth}.{third}.{second}.{first:02}.in-addr.arpa"
             ));
             self.add(reverse(IpAddr::V6(ip.to_ipv6_mapped())));
+            // As text this is an address too, of another form.
+            self.add(format_args!(
+                "{fourth}.{third}.{second}.::ffff:{first}.in-addr.arpa"
+            ));
+        }
+        if let IpAddr::V6(ip) = ip {
+            let [.., last] = ip.segments();
+            self.add(format_args!("{last:x}.:.:.fd00:60.ip6.arpa"));
         }
     }
 }
@@ -303,7 +334,11 @@ fn reverse(ip: IpAddr) -> String {
 
 fn nibbles(ip: Ipv6Addr) -> String {
     let digits = format!("{:032x}", u128::from(ip));
-    digits.chars().rev().flat_map(|digit| [digit, '.']).collect()
+    digits
+        .chars()
+        .rev()
+        .flat_map(|digit| [digit, '.'])
+        .collect()
 }
 
 fn upper(text: &str) -> String {

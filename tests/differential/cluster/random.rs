@@ -19,8 +19,19 @@ const ENDPOINT_IPS: &[&str] = &[
     "fd00:0:0:1::",
     "fd00::2:0:1",
 ];
-const CLUSTER_IPS: &[&str] = &["10.96.0.7", "10.96.0.8", "10.96.0.9", "10.96.1.0", "10.0.0.4"];
-const CLUSTER_IPS_SIX: &[&str] = &["fd00:10:96::7", "fd00:10:96::", "fd00:10:96:0:1::", "fd00::1"];
+const CLUSTER_IPS: &[&str] = &[
+    "10.96.0.7",
+    "10.96.0.8",
+    "10.96.0.9",
+    "10.96.1.0",
+    "10.0.0.4",
+];
+const CLUSTER_IPS_SIX: &[&str] = &[
+    "fd00:10:96::7",
+    "fd00:10:96::",
+    "fd00:10:96:0:1::",
+    "fd00::1",
+];
 const HOSTNAMES: &[&str] = &["h", "web-0", "web-1", "10-0-0-2", "H", "_tcp"];
 const PODS: &[&str] = &["web-0", "web-1", "web-2", "db-0", "with.dots", "10-0-0-3"];
 const PORT_NAMES: &[&str] = &["", "", "http", "https", "tcp", "HTTP"];

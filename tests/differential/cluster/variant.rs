@@ -1,5 +1,8 @@
 //! The Corefiles under which a cluster is compared.
 
+use super::compare::{UNREADABLE, UNSYNCED};
+use super::data::Data;
+
 /// A Corefile, and the cluster that it is run on.
 pub(crate) struct Variant {
     /// What is special about it.
@@ -10,16 +13,12 @@ pub(crate) struct Variant {
     pub(crate) zones: &'static [&'static str],
     /// Whether every type is asked for, and a sample of the questions in other ways.
     pub(crate) full: bool,
+    /// Whether CoreDNS reads its objects as a stream of events (WatchList) instead of a list.
+    pub(crate) streamed: bool,
+    /// The departures that may be seen.
+    pub(crate) departures: &'static [&'static str],
     /// The Corefile, with `@port` and `@api` to be filled in.
     pub(crate) corefile: String,
-}
-
-/// Where a cluster's objects come from.
-pub(crate) enum Data {
-    /// `config/cluster` and `tests/data/clusters/odd`.
-    Written,
-    /// A random cluster.
-    Random(u64),
 }
 
 /// The zones of most variants.
@@ -52,6 +51,23 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
             "noendpoints\n ignore empty_service",
         ),
         options("fallthrough", "fallthrough"),
+        block(
+            "fallthrough to another plugin",
+            &["cluster.local"],
+            &format!(
+                ".:@port {{
+                   bind 127.0.0.1
+                   errors
+                   kubernetes {ZONES} {{
+                     endpoint @api
+                     pods insecure
+                     fallthrough
+                     ttl 30
+                   }}
+                   whoami
+                 }}"
+            ),
+        ),
         options(
             "fallthrough of reverse names",
             "pods insecure\n fallthrough in-addr.arpa ip6.arpa\n ttl 30",
@@ -62,19 +78,24 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
         ),
         options("namespaces", "namespaces odd svc missing\n pods insecure"),
         options("labels", "labels tier=front\n pods verified"),
-        options("a set of labels", "labels tier in (front, back),app notin (web)"),
+        options(
+            "a set of labels",
+            "labels tier in (front, back),app notin (web)",
+        ),
         options(
             "namespace_labels",
             "namespace_labels exposed=yes\n pods insecure",
         ),
     ];
     variants.extend(zones());
+    variants.extend(sources());
     for (number, options) in RANDOM_OPTIONS.iter().enumerate() {
         let seed = seed.wrapping_add(number as u64);
         variants.push(Variant {
             title: format!("random {seed}: {}", options.replace("\n ", ", ")),
             data: Data::Random(seed),
             full: true,
+            departures: &[],
             ..self::options("", options)
         });
     }
@@ -134,20 +155,27 @@ fn zones() -> [Variant; 8] {
                }
              }",
         ),
-        block(
-            "the root zone",
-            &["cluster.local", "local"],
-            ".:@port {
+        Variant {
+            data: Data::Sample,
+            ..block(
+                "the root zone",
+                &["cluster.local", "local", ""],
+                ".:@port {
                bind 127.0.0.1
                kubernetes {
                  endpoint @api
                  pods insecure
                }
              }",
-        ),
+            )
+        },
         block(
             "a zone below svc",
-            &["cluster.local", "svc.cluster.local", "odd.svc.cluster.local"],
+            &[
+                "cluster.local",
+                "svc.cluster.local",
+                "odd.svc.cluster.local",
+            ],
             ".:@port {
                bind 127.0.0.1
                kubernetes odd.svc.cluster.local svc.cluster.local {
@@ -182,6 +210,51 @@ fn zones() -> [Variant; 8] {
     ]
 }
 
+/// Variants of where a cluster's state comes from.
+fn sources() -> [Variant; 4] {
+    let unknown = |title, fallthrough| Variant {
+        data: Data::Unknown,
+        departures: &[UNSYNCED],
+        ..block(
+            title,
+            &["cluster.local"],
+            &format!(
+                ".:@port {{
+                   bind 127.0.0.1
+                   kubernetes {ZONES} {{
+                     endpoint @api
+                     startup_timeout 1s
+                     {fallthrough}
+                   }}
+                   whoami
+                 }}"
+            ),
+        )
+    };
+    [
+        Variant {
+            data: Data::Sample,
+            streamed: true,
+            departures: &[],
+            ..options("a streamed list", "pods verified")
+        },
+        Variant {
+            data: Data::Own,
+            departures: &[],
+            ..block(
+                "name servers in the cluster",
+                &["cluster.local"],
+                &format!(".:@port {{\n kubernetes {ZONES} {{\n endpoint @api\n }}\n }}"),
+            )
+        },
+        unknown("before the cluster is known", ""),
+        unknown(
+            "before the cluster is known, with fallthrough",
+            "fallthrough",
+        ),
+    ]
+}
+
 /// So long that the longest targets are no names any more.
 const LONG_ZONE: &str = "a-cluster-of-many.in-a-region-far-away.of-a-provider.example";
 
@@ -209,6 +282,8 @@ fn block(title: &str, zones: &'static [&'static str], corefile: &str) -> Variant
         data: Data::Written,
         zones,
         full: false,
+        streamed: false,
+        departures: &[UNREADABLE],
         corefile: corefile.to_owned(),
     }
 }
