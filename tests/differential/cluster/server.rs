@@ -1,0 +1,68 @@
+//! A server that runs a variant's Corefile.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::api::Api;
+use super::variant::Variant;
+use crate::port::Reservation;
+use crate::subject::{Process, Subject};
+
+/// A running server; it ends when dropped.
+pub(crate) struct Server {
+    /// Where it is asked.
+    pub(crate) address: SocketAddr,
+    _process: Process,
+    _directory: TempDir,
+    _port: Reservation,
+}
+
+impl Server {
+    /// Starts CoreDNS, which reads its objects from the API server.
+    pub(crate) fn coredns(subject: &Subject, variant: &Variant, api: &Api) -> Result<Self, String> {
+        // A list keeps the order of its objects; a stream of them does not.
+        let streamed = ("KUBE_FEATURE_WatchListClient", variant.streamed.to_string());
+        let environment = [(streamed.0.to_owned(), streamed.1)];
+        Self::start(subject, variant, api, &[], &environment)
+    }
+
+    /// Starts callsign, which reads its objects from the manifests.
+    pub(crate) fn callsign(
+        subject: &Subject,
+        variant: &Variant,
+        api: &Api,
+        manifests: &Path,
+    ) -> Result<Self, String> {
+        let arguments = ["--manifests".to_owned(), manifests.display().to_string()];
+        Self::start(subject, variant, api, &arguments, &[])
+    }
+
+    fn start(
+        subject: &Subject,
+        variant: &Variant,
+        api: &Api,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Self, String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let port = Reservation::new()?;
+        let corefile = variant
+            .corefile
+            .replace("@port", &port.port.to_string())
+            .replace("@api", &api.url());
+        std::fs::write(directory.path().join("Corefile"), corefile)
+            .map_err(|error| error.to_string())?;
+        let mut process = Process::start(subject, directory.path(), arguments, environment)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port));
+        // Both listen only when they know the cluster, or have given up waiting for it.
+        process.wait_until_ready(&[address])?;
+        Ok(Self {
+            address,
+            _process: process,
+            _directory: directory,
+            _port: port,
+        })
+    }
+}
