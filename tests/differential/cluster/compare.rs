@@ -143,7 +143,7 @@ fn lines(reply: Option<&[u8]>) -> Vec<String> {
         Err(problem) => return vec![format!("malformed: {problem}")],
     };
     let mut lines = message.reply_lines(0, None, false);
-    lines.iter_mut().for_each(|line| hide_serial(line));
+    lines.iter_mut().for_each(hide_serial);
     if let Some(records) = lines.get_mut(1..) {
         records.sort_unstable();
     }

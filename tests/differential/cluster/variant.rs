@@ -103,6 +103,7 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
 }
 
 /// Variants of the zones that the plugin serves.
+#[allow(clippy::too_many_lines)] // A list of eight.
 fn zones() -> [Variant; 8] {
     [
         block(
