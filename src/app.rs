@@ -19,12 +19,14 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::corefile::{Corefile, Environment as _, Errors, Input, System};
+use crate::duration::GoDuration;
 use crate::http;
 use crate::metrics::Registry;
-use crate::plugin::prometheus::Dropped;
+use crate::plugin::prometheus::{Dropped, publish_plugins};
 use crate::plugin::setup::{Settings, Shared};
 use crate::server::Server;
 use crate::server::stream::Limits;
+use crate::telemetry;
 
 use listen::{Bound, Listeners, Wanted};
 use plan::{Inputs, ListenKey, Plan, Site};
@@ -178,7 +180,7 @@ impl App {
         self.running.shared.readiness.drain();
         let lameduck = self.running.shared.lameduck;
         if !lameduck.is_zero() {
-            info!(target: "plugin/health", "Going into lameduck mode for {}", reload::Seconds(lameduck));
+            info!(target: "plugin/health", "Going into lameduck mode for {}", GoDuration(lameduck));
             tokio::time::sleep(lameduck).await;
         }
         self.listeners.drain(self.options.drain).await;
@@ -198,6 +200,7 @@ impl App {
         let (served, sites) = self.serve(groups, bound)?;
         let _ = plan.shared.listening.set(self.listeners.addresses());
         self.http.swap(http);
+        telemetry::set_stacktrace(plan.shared.stacktrace);
         let tasks = std::mem::take(&mut plan.shared.tasks);
         let hash = std::mem::take(&mut plan.hash);
         let running = Running::of(plan.shared, hash, sites);
@@ -218,7 +221,7 @@ impl App {
             .into_iter()
             .map(|bound| (bound.wanted().clone(), bound))
             .collect();
-        let (mut served, mut sites) = (Vec::new(), Vec::new());
+        let (mut served, mut sites, mut servers) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (key, group)) in groups.into_iter().enumerate() {
             let told = bound.get(&key).map(Bound::key);
             let told = told.or_else(|| self.listeners.bound_key(&key));
@@ -235,12 +238,14 @@ impl App {
             let label: Arc<str> = told.to_string().into();
             let observer = Arc::new(Dropped::new(&self.metrics, label.clone()));
             let server = Server::new(label, place, blocks, any_class, observer);
+            servers.push(server.clone());
             match bound.remove(&key) {
                 Some(bound) => self.listeners.start(bound, server, limits)?,
                 None => self.listeners.swap(&key, server, tls),
             }
             served.push(key);
         }
+        publish_plugins(&self.metrics, &servers);
         Ok((served, sites))
     }
 }
@@ -306,7 +311,7 @@ async fn prepare(
     // Set once for each configuration, and this is the one place.
     let _ = plan.shared.runtime.set(tokio::runtime::Handle::current());
     for warning in &plan.warnings {
-        warn!("{}", warning.headline());
+        warn!("{}", warning.message());
     }
     let groups = group(std::mem::take(&mut plan.sites))?;
     let mut bound = Vec::new();

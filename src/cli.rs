@@ -18,7 +18,8 @@ pub use crate::version::COREDNS as COREDNS_VERSION;
 #[command(
     name = "callsign",
     disable_version_flag = true,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    args_override_self = true
 )]
 struct Flags {
     /// Corefile to load; `stdin` reads standard input.
@@ -67,6 +68,9 @@ struct Flags {
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     drain: Duration,
 
+    #[arg(hide = true)]
+    stray: Vec<String>,
+
     /// End the process when a forwarding loop is found, as CoreDNS does.
     #[arg(long)]
     strict_loop: bool,
@@ -96,6 +100,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    if !flags.stray.is_empty() {
+        eprintln!("extra command line arguments: {}", flags.stray.join(" "));
+        return ExitCode::FAILURE;
+    }
     if flags.version {
         print_version();
         return ExitCode::SUCCESS;

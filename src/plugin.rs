@@ -6,11 +6,13 @@ pub mod bind;
 pub mod cache;
 pub mod errors;
 pub mod fall;
+pub mod forward;
 pub mod health;
 pub mod hosts;
 pub mod kubernetes;
 pub mod loadbalance;
 pub mod log;
+pub mod loop_;
 pub mod prometheus;
 pub mod ready;
 pub mod reload;
@@ -49,6 +51,8 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("tls", tls::setup),
     Entry::new("hosts", hosts::setup),
     Entry::new("kubernetes", kubernetes::setup),
+    Entry::new("loop", loop_::setup),
+    Entry::new("forward", forward::setup),
     Entry::new("whoami", whoami::setup),
 ];
 

@@ -135,6 +135,7 @@ impl Context<'_> {
             let Some(directive) = self.source.directive(entry.name) else {
                 continue;
             };
+            let known = warnings.len();
             let mut setup = Setup {
                 directive,
                 source: self.source,
@@ -143,9 +144,12 @@ impl Context<'_> {
                 shared,
                 warnings,
             };
-            if let Err(error) = (entry.setup)(&mut setup) {
-                errors.push(error.prefixed(format_args!("plugin/{}", entry.name)));
+            let result = (entry.setup)(&mut setup);
+            let name = format!("plugin/{}", entry.name);
+            for warning in warnings.iter_mut().skip(known) {
+                *warning = warning.clone().prefixed(&name);
             }
+            errors.extend(result.err().map(|error| error.prefixed(&name)));
         }
         for directive in self.source.directives() {
             if let Some(error) = plugin::missing(directive) {

@@ -1,10 +1,10 @@
-//! `cache`: answers of upstreams, kept until their TTL ends.
+//! `cache`: answers, kept until their TTL ends.
 //!
 //! A look-up comes first, and a hit goes out at once. On a miss the rest of the chain is asked, all
-//! TTLs of its answer become one within the configured bounds, and the answer is stored, but only
-//! one of an upstream: what this server knows itself (the cluster, hosts, templates) is as quick to
-//! ask as to keep, and must never be older than its source. Entries are renewed ahead of their end
-//! (`prefetch`) or after it (`serve_stale`) by a task beside the queries.
+//! TTLs of its answer become one within the configured bounds, and the answer is stored, but never
+//! one of the cluster's zone: that is as quick to ask as to keep, and must not be older than the
+//! cluster. Entries are renewed ahead of their end (`prefetch`) or after it (`serve_stale`) by a
+//! task beside the queries.
 #![doc = include_str!("../../docs/plugins/cache.md")]
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use self::config::Config;
 use self::item::{Item, Question};
-use self::metrics::Counters;
+use self::metrics::{Counters, Event};
 use self::renew::{Job, Purpose, Renewals};
 use self::store::{Budget, Kind, Store};
 use super::REGISTRY;
@@ -54,7 +54,7 @@ struct Inner {
     renewals: Option<Renewals>,
     registry: Arc<Registry>,
     counters: PerServer<Counters>,
-    zones: String,
+    zones: Arc<str>,
     view: Arc<str>,
     /// Where the directive stands, for traces.
     place: Option<Arc<str>>,
@@ -112,7 +112,7 @@ impl Cache {
         view: Arc<str>,
         place: Option<Arc<str>>,
     ) -> Self {
-        let zones = config.zones_label();
+        let zones = config.zones_label().into();
         Self(Arc::new(Inner {
             config,
             store,
@@ -140,10 +140,10 @@ impl Plugin for Cache {
         let now = query.request.now;
         let found = cache.find(query);
         if let Some(counters) = cache.counters(query.server) {
-            counters.requests.inc();
+            counters.count(Event::Request);
             match &found {
                 Some((kind, _)) => counters.hit(*kind),
-                None => counters.misses.inc(),
+                None => counters.count(Event::Miss),
             }
         }
         let Some((_, item)) = found else {
@@ -163,11 +163,15 @@ impl Plugin for Cache {
 impl Inner {
     fn counters(&self, server: &Server) -> Option<&Counters> {
         self.counters.get(server, || {
-            let Self {
-                registry, store, ..
-            } = self;
-            Counters::new(registry, store, &server.label, &self.zones, &self.view)
+            let labels = [&server.label, &self.zones, &self.view].map(Clone::clone);
+            Counters::new(self.registry.clone(), &self.store, labels)
         })
+    }
+
+    fn count(&self, query: &Query<'_>, event: Event) {
+        if let Some(counters) = self.counters(query.server) {
+            counters.count(event);
+        }
     }
 
     /// The entry to answer with: what was denied last comes first, but a failure never hides an
@@ -277,9 +281,7 @@ impl Inner {
     /// An answer after its end.
     fn expired(&self, query: &Query<'_>, item: &Item) -> Answer {
         query.note(|| self.step("a stored answer past its end".to_owned()));
-        if let Some(counters) = self.counters(query.server) {
-            counters.served_stale.inc();
-        }
+        self.count(query, Event::ServedStale);
         let ttl = match self.config.stale {
             Some(stale) if stale.ttl > 0 => stale.ttl,
             _ if self.config.keep_ttl => item.ttl,

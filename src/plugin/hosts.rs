@@ -1,14 +1,13 @@
 //! `hosts`: names and addresses from a file like `/etc/hosts`, and from the Corefile.
 #![doc = include_str!("../../docs/plugins/hosts.md")]
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
-use self::file::HostsFile;
+use self::file::{HostsFile, Location};
 use self::table::{Host, Rules, Table};
 use super::fall::Fall;
 use super::setup::{Setup, SetupError};
@@ -52,9 +51,7 @@ pub struct Hosts {
 /// `hosts [FILE [ZONES...]] { ... }`.
 #[derive(Debug)]
 struct Config {
-    path: PathBuf,
-    /// The path as it is written.
-    label: String,
+    file: Location,
     zones: Vec<Name>,
     ttl: u32,
     reverse: bool,
@@ -78,7 +75,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         reverse: config.reverse,
     };
     let metrics = setup.shared.metrics.clone();
-    let file = HostsFile::new((config.path, config.label), rules, &config.inline, metrics);
+    let file = HostsFile::new(config.file, rules, &config.inline, metrics);
     let file = Arc::new(file);
     let first = file.clone();
     let first = Box::pin(async move {
@@ -116,15 +113,17 @@ impl Config {
         let label = file.map_or(DEFAULT_PATH, |file| file.text());
         let path = setup.block.root.join(label);
         if let Some(file) = file.filter(|_| !setup.environment.exists(&path)) {
-            let message = format!("File does not exist: {label}");
+            let message = format!("File does not exist: {}", path.display());
             let warning = Diagnostic::warning(message).at(file.place());
             setup
                 .warnings
                 .push(warning.help("it is read as soon as it is there"));
         }
         let mut config = Self {
-            path,
-            label: label.to_owned(),
+            file: Location {
+                path,
+                label: label.to_owned(),
+            },
             zones: setup.zones(zones),
             ttl: DEFAULT_TTL,
             reverse: true,

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::bailiwick::{Chain, Kept};
 use super::item::{Content, Item, Question};
+use super::metrics::Event;
 use super::store::Kind;
 use super::verdict::{Shape, Verdict};
 use super::{Inner, clear_authenticated};
@@ -26,8 +27,10 @@ pub(super) struct Fresh {
     pub(super) item: Option<Arc<Item>>,
 }
 
-/// What is known of an upstream's answer when it is to be stored.
+/// What is known of an answer when it is to be stored.
 struct Judged<'r> {
+    /// Whether this server's own configuration says it.
+    trusted: bool,
     shape: Shape,
     verdict: Verdict,
     chain: Chain<'r>,
@@ -38,10 +41,16 @@ struct Judged<'r> {
 
 impl Inner {
     /// Gives all records of an answer one TTL, takes off what only concerned the upstream (its
-    /// EDNS options; AD where nobody asked for it), and stores an upstream's answer.
+    /// EDNS options; AD where nobody asked for it), and stores it unless it is the cluster's.
     pub(super) fn keep(&self, query: &Query<'_>, answer: &mut Answer, now: Instant) -> Fresh {
-        let upstream = answer.origin == Origin::Upstream;
-        let unix_time = (upstream && query.dnssec_ok()).then(unix_time);
+        // What this server is configured to answer is kept as CoreDNS keeps it; what the cluster
+        // answers never is.
+        let kept = answer.origin != Origin::Zone;
+        let trusted = answer.origin != Origin::Upstream;
+        // As CoreDNS: where the upstream's answer has an OPT, and so knows of signatures.
+        let extra = answer.extra.as_ref();
+        let options = extra.and_then(|extra| extra.options.as_ref());
+        let unix_time = (query.dnssec_ok() && options.is_some()).then(unix_time);
         let shape = Shape::of(answer, unix_time);
         let verdict = shape.verdict(answer.rcode, query);
         let doubtful = verdict == Verdict::Positive && shape.answers > 0 && shape.soa;
@@ -51,7 +60,7 @@ impl Inner {
             item: None,
         };
         let mut ttl = verdict.ttl(answer.min_ttl(), &self.config);
-        if upstream || doubtful {
+        if kept || doubtful {
             let records = whole(answer, query);
             let chain = Chain::of(&records, query);
             fresh.answering = answer.rcode == ResponseCode::NoError && chain.answered;
@@ -60,8 +69,9 @@ impl Inner {
                 fresh.verdict = Verdict::NoData;
                 ttl = fresh.verdict.ttl(answer.min_ttl(), &self.config);
             }
-            if upstream {
+            if kept {
                 let judged = Judged {
+                    trusted,
                     shape,
                     verdict: fresh.verdict,
                     chain,
@@ -95,17 +105,17 @@ impl Inner {
             Verdict::Other => return None,
         };
         let unbounded = *verdict == Verdict::NameError && !shape.soa;
-        if judged.ttl == 0
-            || unbounded
-            || answer.flags.has(Flags::TC)
-            || !limits.stores(query.lower)
-        {
+        if judged.ttl == 0 || unbounded || answer.flags.has(Flags::TC) {
+            return None;
+        }
+        if let Some(counters) = self.counters(query.server) {
+            counters.show_entries();
+        }
+        if !limits.stores(query.lower) {
             return None;
         }
         let Some(records) = storable(query, judged) else {
-            if let Some(counters) = self.counters(query.server) {
-                counters.drops.inc();
-            }
+            self.count(query, Event::Drop);
             return None;
         };
         if *verdict == Verdict::Positive && shape.answers > 0 && !judged.chain.answered {
@@ -127,7 +137,13 @@ impl Inner {
     pub(super) fn keep_failure(&self, query: &Query<'_>, failure: &Failure, now: Instant) {
         let ttl = self.config.servfail_ttl();
         let known = failure.rcode == ResponseCode::ServFail && failure.error.is_some();
-        if !known || ttl == 0 || !self.config.denial.stores(query.lower) {
+        if !known || ttl == 0 {
+            return;
+        }
+        if let Some(counters) = self.counters(query.server) {
+            counters.show_entries();
+        }
+        if !self.config.denial.stores(query.lower) {
             return;
         }
         let content = Content {
@@ -174,12 +190,14 @@ impl Inner {
 fn storable(query: &Query<'_>, judged: &Judged<'_>) -> Option<Arc<Records>> {
     let records = match judged.chain.keep(judged.records) {
         Kept::All => return Some(judged.records.clone()),
+        Kept::Less(_) if judged.trusted => return Some(judged.records.clone()),
         Kept::Less(records) => Arc::new(records),
     };
     let enough = match judged.verdict {
         // The SOA must be of a zone that holds the name: it tells for how long nothing is there.
         Verdict::NameError | Verdict::NoData => has_soa(&records),
-        Verdict::Positive => judged.shape.answers == 0 || records.count(Section::Answer) > 0,
+        Verdict::Positive if judged.shape.answers == 0 => !records.is_empty(),
+        Verdict::Positive => records.count(Section::Answer) > 0,
         Verdict::Delegation => records.count(Section::Authority) > 0,
         Verdict::ServerError | Verdict::Other => true,
     };

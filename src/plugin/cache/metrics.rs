@@ -1,19 +1,36 @@
 //! What a cache counts, for each listener that it is asked through.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::store::{Evicted, Kind, Store};
 use crate::metrics::{Counter, Desc, Registry};
 
-/// One listener's counters.
+/// One listener's counters. As in CoreDNS a series is there once it has counted something.
 pub(super) struct Counters {
-    pub(super) requests: Counter,
-    pub(super) misses: Counter,
-    pub(super) prefetches: Counter,
-    pub(super) drops: Counter,
-    pub(super) served_stale: Counter,
-    hits: [Counter; 2],
-    evictions: [Counter; 2],
+    registry: Arc<Registry>,
+    store: Weak<Store>,
+    server: Arc<str>,
+    zones: Arc<str>,
+    view: Arc<str>,
+    events: [OnceLock<Counter>; 5],
+    hits: [OnceLock<Counter>; 2],
+    evictions: [OnceLock<Counter>; 2],
+    entries: OnceLock<()>,
+}
+
+/// What is counted without a type.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event {
+    /// A question came by.
+    Request,
+    /// It was not answered from the store.
+    Miss,
+    /// An entry is renewed in the background.
+    Prefetch,
+    /// An answer belongs to another question.
+    Drop,
+    /// An answer was told after its end.
+    ServedStale,
 }
 
 const ENTRIES: Desc = Desc {
@@ -49,8 +66,17 @@ const EVICTIONS: Desc = Desc {
     help: "The count of cache evictions.",
 };
 
-/// The tables in the order of a counter's pair.
-const KINDS: [Kind; 2] = [Kind::Success, Kind::Denial];
+impl Event {
+    fn desc(self) -> Desc {
+        match self {
+            Self::Request => REQUESTS,
+            Self::Miss => MISSES,
+            Self::Prefetch => PREFETCHES,
+            Self::Drop => DROPS,
+            Self::ServedStale => SERVED_STALE,
+        }
+    }
+}
 
 impl Kind {
     fn label(self) -> &'static str {
@@ -62,53 +88,84 @@ impl Kind {
 }
 
 impl Counters {
-    /// The counters of the listener `server`, and the gauges of what is stored.
+    /// The counters of the listener `server` for a cache of `zones` in the view `view`.
     pub(super) fn new(
-        registry: &Registry,
+        registry: Arc<Registry>,
         store: &Arc<Store>,
-        server: &str,
-        zones: &str,
-        view: &str,
+        [server, zones, view]: [Arc<str>; 3],
     ) -> Self {
-        let plain = |desc| {
-            let labels = [("server", server), ("view", view), ("zones", zones)];
-            registry.counter(desc, &labels)
-        };
-        let labels = |kind: Kind| {
-            [
-                ("server", server),
-                ("type", kind.label()),
-                ("view", view),
-                ("zones", zones),
-            ]
-        };
-        for kind in KINDS {
-            let store: Weak<Store> = Arc::downgrade(store);
-            let count = move || store.upgrade().map_or(0, |store| store.len(kind)) as f64;
-            registry.sampled(ENTRIES, &labels(kind), count);
-        }
         Self {
-            requests: plain(REQUESTS),
-            misses: plain(MISSES),
-            prefetches: plain(PREFETCHES),
-            drops: plain(DROPS),
-            served_stale: plain(SERVED_STALE),
-            hits: KINDS.map(|kind| registry.counter(HITS, &labels(kind))),
-            evictions: KINDS.map(|kind| registry.counter(EVICTIONS, &labels(kind))),
+            registry,
+            store: Arc::downgrade(store),
+            server,
+            zones,
+            view,
+            events: Default::default(),
+            hits: Default::default(),
+            evictions: Default::default(),
+            entries: OnceLock::new(),
         }
+    }
+
+    pub(super) fn count(&self, event: Event) {
+        let make = || {
+            let labels = [
+                ("server", &*self.server),
+                ("view", &*self.view),
+                ("zones", &*self.zones),
+            ];
+            self.registry.counter(event.desc(), &labels)
+        };
+        // There is one place for each event.
+        self.events[event as usize].get_or_init(make).inc();
     }
 
     pub(super) fn hit(&self, kind: Kind) {
-        let [success, denial] = &self.hits;
-        match kind {
-            Kind::Success => success.inc(),
-            Kind::Denial => denial.inc(),
-        }
+        self.of_kind(&self.hits, HITS, kind).inc();
     }
 
     pub(super) fn evicted(&self, evicted: Evicted) {
-        let [success, denial] = &self.evictions;
-        success.add(evicted.success);
-        denial.add(evicted.denial);
+        for (kind, count) in [
+            (Kind::Success, evicted.success),
+            (Kind::Denial, evicted.denial),
+        ] {
+            if count > 0 {
+                self.of_kind(&self.evictions, EVICTIONS, kind).add(count);
+            }
+        }
+    }
+
+    /// Shows the number of entries from now on.
+    pub(super) fn show_entries(&self) {
+        self.entries.get_or_init(|| {
+            for kind in [Kind::Success, Kind::Denial] {
+                let store = self.store.clone();
+                let count = move || store.upgrade().map_or(0, |store| store.len(kind)) as f64;
+                self.registry.sampled(ENTRIES, &self.labels(kind), count);
+            }
+        });
+    }
+
+    fn of_kind<'c>(
+        &self,
+        counters: &'c [OnceLock<Counter>; 2],
+        desc: Desc,
+        kind: Kind,
+    ) -> &'c Counter {
+        let [success, denial] = counters;
+        let place = match kind {
+            Kind::Success => success,
+            Kind::Denial => denial,
+        };
+        place.get_or_init(|| self.registry.counter(desc, &self.labels(kind)))
+    }
+
+    fn labels(&self, kind: Kind) -> [(&'static str, &str); 4] {
+        [
+            ("server", &self.server),
+            ("type", kind.label()),
+            ("view", &self.view),
+            ("zones", &self.zones),
+        ]
     }
 }

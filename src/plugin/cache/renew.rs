@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::item::{Item, Renewing};
 use super::keep::Fresh;
+use super::metrics::Event;
 use super::verdict::Verdict;
 use super::{Inner, NAME, authenticating, below};
 use crate::answer::Answer;
@@ -148,9 +149,7 @@ impl Job {
         let view = self.query.view();
         let mut request = authenticating(view.request);
         if !matches!(self.purpose, Purpose::Verify(_)) {
-            if let Some(counters) = self.cache.counters(view.server) {
-                counters.prefetches.inc();
-            }
+            self.cache.count(&view, Event::Prefetch);
             // No client limits the size of this answer: over a stream it comes whole.
             request.transport = Transport::Tcp;
         }

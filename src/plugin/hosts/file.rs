@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 use super::table::{Lines, Rules, Table};
 use crate::metrics::{Desc, Registry};
@@ -30,14 +30,20 @@ const RELOADED: Desc = Desc {
 
 /// A hosts file and the lines of the Corefile, and the table made of both.
 pub(super) struct HostsFile {
-    path: PathBuf,
-    /// The path as it was written, for people and metrics.
-    label: String,
+    at: Location,
     rules: Rules,
     inline: Lines,
     table: ArcSwap<Table>,
     last: Mutex<Last>,
     metrics: Arc<Registry>,
+}
+
+/// Where the file is.
+#[derive(Clone, Debug)]
+pub(super) struct Location {
+    pub(super) path: PathBuf,
+    /// The path as it was written, for people and metrics.
+    pub(super) label: String,
 }
 
 /// What was found the last time.
@@ -51,18 +57,12 @@ struct Last {
 
 impl HostsFile {
     /// The lines of the Corefile alone; the file is not touched yet.
-    pub(super) fn new(
-        (path, label): (PathBuf, String),
-        rules: Rules,
-        inline: &str,
-        metrics: Arc<Registry>,
-    ) -> Self {
+    pub(super) fn new(at: Location, rules: Rules, inline: &str, metrics: Arc<Registry>) -> Self {
         let inline = Lines::parse(inline.as_bytes(), &rules);
         log_faults("Inline hosts entries", &inline);
         let table = Table::of(&Lines::default(), &inline);
         Self {
-            path,
-            label,
+            at,
             rules,
             inline,
             table: ArcSwap::from_pointee(table),
@@ -78,7 +78,7 @@ impl HostsFile {
 
     /// The file's path as it was written.
     pub(super) fn label(&self) -> &str {
-        &self.label
+        &self.at.label
     }
 
     /// Reads the file if it changed since it was last read. It blocks.
@@ -110,7 +110,7 @@ impl HostsFile {
         &self,
         have: Option<(SystemTime, u64)>,
     ) -> io::Result<Option<((SystemTime, u64), Lines)>> {
-        let file = File::open(&self.path)?;
+        let file = File::open(&self.at.path)?;
         let about = file.metadata()?;
         let stamp = (about.modified()?, about.len());
         if have == Some(stamp) {
@@ -125,7 +125,7 @@ impl HostsFile {
     }
 
     fn serve(&self, changed: SystemTime, lines: &Lines) {
-        let path = &self.label;
+        let path = &self.at.label;
         log_faults(&format!("Hosts file {path:?}"), lines);
         debug!(target: "plugin/hosts", "Parsed hosts file into {} entries", lines.len());
         self.table.store(Arc::new(Table::of(lines, &self.inline)));
@@ -137,12 +137,13 @@ impl HostsFile {
     }
 
     fn log_unreadable(&self, error: &io::Error, served: bool) {
-        let path = &self.label;
+        let path = &self.at.label;
         if served {
             let kept = "what it last held is still served";
             warn!(target: "plugin/hosts", "Cannot read hosts file {path:?}, {kept}: {error}");
         } else if error.kind() == io::ErrorKind::NotFound {
-            info!(target: "plugin/hosts", "File does not exist: {path}");
+            // Setup has told so already, where the file is named.
+            debug!(target: "plugin/hosts", "File does not exist: {path}");
         } else {
             error!(target: "plugin/hosts", "Cannot read hosts file {path:?}: {error}");
         }

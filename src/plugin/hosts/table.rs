@@ -29,6 +29,8 @@ pub(super) struct Lines {
     /// By the parent of the asterisk.
     wildcards: Map<Name, Addresses>,
     owners: Map<IpAddr, Vec<Name>>,
+    /// Entries that no question can find.
+    unreachable: usize,
     /// What is wrong, with the number of its line.
     pub(super) faults: Vec<(usize, &'static str)>,
 }
@@ -87,11 +89,12 @@ impl Lines {
         if word.len() > MAX_WORD {
             return Err("a name is too long and is dropped");
         }
-        let name = std::str::from_utf8(word).ok();
-        let name = name.and_then(|text| Name::from_text(text).ok());
-        let Some(name) = name.map(|name| name.view().to_lower()) else {
+        let text = std::str::from_utf8(word).ok();
+        let named = text.and_then(|text| Some((text, Name::from_text(text).ok()?)));
+        let Some((text, name)) = named else {
             return Err("a word is no domain name and is dropped");
         };
+        let name = name.view().to_lower();
         if !rules
             .zones
             .iter()
@@ -99,15 +102,26 @@ impl Lines {
         {
             return Ok(());
         }
-        if word == b"*" || word.starts_with(b"*.") {
-            let parent = name.view().parent().unwrap_or(NameRef::ROOT).to_name();
-            self.wildcards.entry(parent).or_default().push(address);
-            return Ok(());
-        }
-        if rules.reverse {
+        let wildcard = text == "*" || text.starts_with("*.");
+        if rules.reverse && !wildcard {
             self.owners.entry(address).or_default().push(name.clone());
         }
-        self.names.entry(name).or_default().push(address);
+        // CoreDNS compares text: a name that is written in another way than a question's name is
+        // told (escapes that need not be, `@` without one) leads back from its address only.
+        let told = name.to_string();
+        let told = told.strip_suffix('.').unwrap_or(&told);
+        if !text
+            .strip_suffix('.')
+            .unwrap_or(text)
+            .eq_ignore_ascii_case(told)
+        {
+            self.unreachable += 1;
+        } else if wildcard {
+            let parent = name.view().parent().unwrap_or(NameRef::ROOT).to_name();
+            self.wildcards.entry(parent).or_default().push(address);
+        } else {
+            self.names.entry(name).or_default().push(address);
+        }
         Ok(())
     }
 
@@ -115,7 +129,7 @@ impl Lines {
     pub(super) fn len(&self) -> usize {
         let addresses = self.names.values().chain(self.wildcards.values());
         let addresses: usize = addresses.map(|each| each.v4.len() + each.v6.len()).sum();
-        addresses + self.owners.values().map(Vec::len).sum::<usize>()
+        self.unreachable + addresses + self.owners.values().map(Vec::len).sum::<usize>()
     }
 
     /// The addresses of a name: its own; of a family that it has none of, the wildcard's.

@@ -246,7 +246,7 @@ fn the_zones_of_the_directive_come_before_the_blocks() {
 #[test]
 fn the_directive_is_read_as_coredns_does() {
     let config = read("hosts").value.unwrap();
-    assert_eq!(config.path, PathBuf::from("/etc/hosts"));
+    assert_eq!(config.file.path.as_os_str(), "/etc/hosts");
     assert_eq!(config.zones, [n("example.org"), n("10.in-addr.arpa")]);
     assert_eq!((config.ttl, config.reverse), (3600, true));
     assert_eq!(config.reload, Duration::from_secs(5));
@@ -256,8 +256,8 @@ fn the_directive_is_read_as_coredns_does() {
         "hosts my.hosts miek.nl 10.0.0.9/8 {\nreload 0\nttl 60 more\nno_reverse x\nfallthrough\n}",
     );
     let config = config.value.unwrap();
-    assert_eq!(config.path, PathBuf::from("/my.hosts"));
-    assert_eq!(config.label, "my.hosts");
+    assert_eq!(config.file.path.as_os_str(), "/my.hosts");
+    assert_eq!(config.file.label, "my.hosts");
     assert_eq!(config.zones, [n("miek.nl"), n("10.in-addr.arpa")]);
     assert_eq!((config.ttl, config.reverse), (60, false));
     assert!(config.reload.is_zero());

@@ -12,8 +12,11 @@ fn rules() -> Rules {
 }
 
 fn hosts(path: &Path, inline: &str) -> HostsFile {
-    let named = (path.to_owned(), "the.hosts".to_owned());
-    HostsFile::new(named, rules(), inline, Arc::default())
+    let at = Location {
+        path: path.to_owned(),
+        label: "the.hosts".to_owned(),
+    };
+    HostsFile::new(at, rules(), inline, Arc::default())
 }
 
 fn knows(hosts: &HostsFile, name: &str) -> bool {

@@ -161,6 +161,30 @@ fn rules_choose_names_and_reverse_names() {
 }
 
 #[test]
+fn a_name_is_found_as_it_is_written() {
+    let text = r"10.0.0.1 esc\097pe.org sp@ce.org under_score.org \@sign.org *.w@ld.org";
+    let lines = Lines::parse(text.as_bytes(), &rules());
+    assert_eq!(lines.len(), 9, "all are counted");
+    let table = Table::of(&lines, &Lines::default());
+    for (name, found) in [
+        ("escape.org", false),
+        (r"sp\@ce.org", false),
+        ("under_score.org", true),
+        (r"\@sign.org", true),
+        (r"x.w\@ld.org", false),
+    ] {
+        assert_eq!(!addresses(&table, name).is_empty(), found, "{name}");
+    }
+    let back = [
+        "escape.org.",
+        r"sp\@ce.org.",
+        "under_score.org.",
+        r"\@sign.org.",
+    ];
+    assert_eq!(names(&table, "10.0.0.1"), back);
+}
+
+#[test]
 fn entries_are_counted_as_in_coredns() {
     let text = b"10.0.0.1 a b\n::1 a\n10.0.0.2 *.w\n10.0.0.1 a";
     // Four addresses and as many names of addresses; the wildcard has one address.

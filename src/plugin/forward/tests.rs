@@ -1,0 +1,11 @@
+//! Forwarding against scripted upstreams on loopback.
+
+pub(in crate::plugin) mod bed;
+mod bounds;
+pub(in crate::plugin) mod fake;
+mod health;
+mod lies;
+mod pass;
+mod pools;
+mod reload;
+mod tls;
