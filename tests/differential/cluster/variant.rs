@@ -17,7 +17,7 @@ pub(crate) struct Variant {
     pub(crate) streamed: bool,
     /// The departures that may be seen.
     pub(crate) departures: &'static [&'static str],
-    /// The Corefile, with `@port` and `@api` to be filled in.
+    /// The Corefile, with `@port`, `@api` and `@world` (an upstream) to be filled in.
     pub(crate) corefile: String,
 }
 
@@ -59,7 +59,10 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
             "fallthrough of some names",
             "fallthrough odd.svc.cluster.local outside.svc.Cluster.Local 70.10.in-addr.arpa",
         ),
-        options("namespaces", "namespaces odd svc missing\n pods insecure"),
+        options(
+            "namespaces",
+            "namespaces odd missing\n namespaces svc\n pods insecure",
+        ),
         options("labels", "labels tier=front\n pods verified"),
         options(
             "a set of labels",
@@ -176,6 +179,20 @@ const BLOCKS: &[(&str, &[&str], &str)] = &[
            kubernetes cluster.local in-addr.arpa ip6.arpa {
              endpoint @api
            }
+         }",
+    ),
+    (
+        "external names by way of forward",
+        &["cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           errors
+           kubernetes cluster.local in-addr.arpa ip6.arpa {
+             endpoint @api
+             pods insecure
+             ttl 30
+           }
+           forward . @world
          }",
     ),
     (
