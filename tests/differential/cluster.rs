@@ -9,6 +9,7 @@ mod api;
 mod ask;
 mod compare;
 mod data;
+mod departure;
 mod exchange;
 mod names;
 mod object;
@@ -62,7 +63,7 @@ const SAMPLE: usize = 13;
 
 /// The departures that this part of the suite holds: headings of docs/departures.md.
 pub(crate) fn departures() -> impl Iterator<Item = &'static str> {
-    compare::DEPARTURES.iter().map(|departure| departure.name)
+    departure::DEPARTURES.iter().map(|departure| departure.name)
 }
 
 /// Serves the API of a directory of manifests for whom wants to run CoreDNS beside callsign; prints

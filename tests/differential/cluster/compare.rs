@@ -6,49 +6,11 @@
 
 use std::fmt;
 
+use super::departure::DEPARTURES;
 use crate::wire::message::Message;
 
 /// How many differences of a variant are shown.
 const SHOWN: usize = 40;
-
-/// A difference on purpose: its heading in docs/departures.md, and whether two replies show it.
-/// Only variants that name it may.
-pub(crate) struct Departure {
-    /// The heading.
-    pub(crate) name: &'static str,
-    is_shown: fn(theirs: &[String], ours: &[String]) -> bool,
-}
-
-/// The departures of this part of the suite.
-pub(crate) const DEPARTURES: &[Departure] = &[
-    Departure {
-        name: UNREADABLE,
-        is_shown: |theirs, ours| {
-            let is_silent = theirs == ["no reply"];
-            (is_silent || theirs.iter().any(|line| holds_no_name(line)))
-                && ours.iter().any(|line| line.starts_with("NOERROR"))
-                && !ours.iter().any(|line| holds_no_name(line))
-        },
-    },
-    Departure {
-        name: UNSYNCED,
-        is_shown: |_, ours| {
-            let starts = |start| move |line: &String| line.starts_with(start);
-            ours.iter().any(starts("SERVFAIL qr aa")) && ours.iter().any(starts("authority "))
-        },
-    },
-];
-
-/// Records that no message can hold.
-pub(crate) const UNREADABLE: &str = "unreadable-records";
-
-/// What is said of names before the cluster is known.
-pub(crate) const UNSYNCED: &str = "name-errors-before-sync";
-
-/// Whether a line has a name of more than 255 bytes: as text it is one shorter than on the wire.
-fn holds_no_name(line: &str) -> bool {
-    line.split(' ').any(|word| word.len() > 254)
-}
 
 /// What came of one variant.
 pub(crate) struct Compared {
@@ -180,10 +142,12 @@ impl fmt::Display for Compared {
             self.answered,
             self.differences.len()
         )?;
-        for Departure { name, .. } in DEPARTURES {
-            let seen = self.departures.iter().filter(|seen| *seen == name).count();
-            if seen > 0 {
-                write!(out, ", {seen} of {name}")?;
+        for departure in DEPARTURES {
+            let name = departure.name;
+            let seen = self.departures.iter().filter(|seen| **seen == name);
+            match seen.count() {
+                0 => {}
+                count => write!(out, ", {count} of {name}")?,
             }
         }
         Ok(())

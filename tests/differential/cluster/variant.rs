@@ -1,7 +1,7 @@
 //! The Corefiles under which a cluster is compared.
 
-use super::compare::{UNREADABLE, UNSYNCED};
 use super::data::Data;
+use super::departure::{STORED, UNREADABLE, UNSYNCED};
 
 /// A Corefile, and the cluster that it is run on.
 pub(crate) struct Variant {
@@ -17,14 +17,14 @@ pub(crate) struct Variant {
     pub(crate) streamed: bool,
     /// The departures that may be seen.
     pub(crate) departures: &'static [&'static str],
-    /// The Corefile, with `@port` and `@api` to be filled in.
+    /// The Corefile, with `@port`, `@api` and `@world` (an upstream) to be filled in.
     pub(crate) corefile: String,
 }
 
 /// The zones of most variants.
 const ZONES: &str = "cluster.local in-addr.arpa ip6.arpa";
 
-/// How many random clusters there are, each with options of its own.
+/// The options of the random clusters, one for each.
 const RANDOM_OPTIONS: &[&str] = &[
     "",
     "pods verified\n endpoint_pod_names",
@@ -51,23 +51,6 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
             "noendpoints\n ignore empty_service",
         ),
         options("fallthrough", "fallthrough"),
-        block(
-            "fallthrough to another plugin",
-            &["cluster.local"],
-            &format!(
-                ".:@port {{
-                   bind 127.0.0.1
-                   errors
-                   kubernetes {ZONES} {{
-                     endpoint @api
-                     pods insecure
-                     fallthrough
-                     ttl 30
-                   }}
-                   whoami
-                 }}"
-            ),
-        ),
         options(
             "fallthrough of reverse names",
             "pods insecure\n fallthrough in-addr.arpa ip6.arpa\n ttl 30",
@@ -76,7 +59,10 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
             "fallthrough of some names",
             "fallthrough odd.svc.cluster.local outside.svc.Cluster.Local 70.10.in-addr.arpa",
         ),
-        options("namespaces", "namespaces odd svc missing\n pods insecure"),
+        options(
+            "namespaces",
+            "namespaces odd missing\n namespaces svc\n pods insecure",
+        ),
         options("labels", "labels tier=front\n pods verified"),
         options(
             "a set of labels",
@@ -87,8 +73,13 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
             "namespace_labels exposed=yes\n pods insecure",
         ),
     ];
-    variants.extend(zones());
+    variants.extend(
+        BLOCKS
+            .iter()
+            .map(|(title, zones, corefile)| block(title, zones, corefile)),
+    );
     variants.extend(sources());
+    variants.extend(other());
     for (number, options) in RANDOM_OPTIONS.iter().enumerate() {
         let seed = seed.wrapping_add(number as u64);
         variants.push(Variant {
@@ -102,112 +93,159 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
     variants
 }
 
-/// Variants of the zones that the plugin serves.
-#[allow(clippy::too_many_lines)] // A list of eight.
-fn zones() -> [Variant; 8] {
+/// What the plugin serves: what is special about it, the zones whose names are asked for, the
+/// Corefile.
+const BLOCKS: &[(&str, &[&str], &str)] = &[
+    (
+        "several zones, one inside another",
+        &["cluster.local", "example.com", "inner.cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           kubernetes cluster.local in-addr.arpa example.com inner.cluster.local {
+             endpoint @api
+             pods insecure
+           }
+         }",
+    ),
+    (
+        "two blocks",
+        &["cluster.local", "example.com"],
+        "cluster.local:@port in-addr.arpa:@port ip6.arpa:@port {
+           bind 127.0.0.1
+           kubernetes {
+             endpoint @api
+             ttl 30
+           }
+         }
+         example.com:@port 201.96.10.in-addr.arpa:@port {
+           bind 127.0.0.1
+           kubernetes {
+             endpoint @api
+             ttl 60
+             namespaces odd outside
+           }
+         }",
+    ),
+    (
+        "zones from keys that are networks",
+        &["cluster.local"],
+        "cluster.local:@port 10.96.0.0/12:@port 10.60.0.0/24:@port fd00:60::/64:@port {
+           bind 127.0.0.1
+           kubernetes {
+             endpoint @api
+           }
+         }",
+    ),
+    (
+        "zones that are networks",
+        &["cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           kubernetes Cluster.Local 10.96.0.0/15 10.60.0.0/16 fd00:10:96::/46 {
+             endpoint @api
+           }
+         }",
+    ),
+    (
+        "a zone below svc",
+        &[
+            "cluster.local",
+            "svc.cluster.local",
+            "odd.svc.cluster.local",
+        ],
+        ".:@port {
+           bind 127.0.0.1
+           kubernetes odd.svc.cluster.local svc.cluster.local {
+             endpoint @api
+           }
+         }",
+    ),
+    // So long that the longest targets are no names any more.
+    (
+        "a zone with a long name",
+        &["a-cluster-of-many.in-a-region-far-away.of-a-provider.example"],
+        ".:@port {
+           bind 127.0.0.1
+           kubernetes a-cluster-of-many.in-a-region-far-away.of-a-provider.example in-addr.arpa {
+             endpoint @api
+             pods insecure
+           }
+         }",
+    ),
+    (
+        "all addresses",
+        &["cluster.local"],
+        ".:@port {
+           kubernetes cluster.local in-addr.arpa ip6.arpa {
+             endpoint @api
+           }
+         }",
+    ),
+    (
+        "external names by way of forward",
+        &["cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           errors
+           kubernetes cluster.local in-addr.arpa ip6.arpa {
+             endpoint @api
+             pods insecure
+             ttl 30
+           }
+           forward . @world
+         }",
+    ),
+    (
+        "fallthrough to another plugin",
+        &["cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           errors
+           kubernetes cluster.local in-addr.arpa ip6.arpa {
+             endpoint @api
+             pods insecure
+             fallthrough
+             ttl 30
+           }
+           whoami
+         }",
+    ),
+];
+
+/// Variants of the sample cluster: CoreDNS keeps silent to many a question of them, or answers
+/// others' questions.
+fn other() -> [Variant; 2] {
     [
-        block(
-            "several zones, one inside another",
-            &["cluster.local", "example.com", "inner.cluster.local"],
-            ".:@port {
-               bind 127.0.0.1
-               kubernetes cluster.local in-addr.arpa example.com inner.cluster.local {
-                 endpoint @api
-                 pods insecure
-               }
-             }",
-        ),
-        block(
-            "two blocks",
-            &["cluster.local", "example.com"],
-            "cluster.local:@port in-addr.arpa:@port ip6.arpa:@port {
-               bind 127.0.0.1
-               kubernetes {
-                 endpoint @api
-                 ttl 30
-               }
-             }
-             example.com:@port 201.96.10.in-addr.arpa:@port {
-               bind 127.0.0.1
-               kubernetes {
-                 endpoint @api
-                 ttl 60
-                 namespaces odd outside
-               }
-             }",
-        ),
-        block(
-            "zones from keys that are networks",
-            &["cluster.local"],
-            "cluster.local:@port 10.96.0.0/12:@port 10.60.0.0/24:@port fd00:60::/64:@port {
-               bind 127.0.0.1
-               kubernetes {
-                 endpoint @api
-               }
-             }",
-        ),
-        block(
-            "zones that are networks",
-            &["cluster.local"],
-            ".:@port {
-               bind 127.0.0.1
-               kubernetes Cluster.Local 10.96.0.0/15 10.60.0.0/16 fd00:10:96::/46 {
-                 endpoint @api
-               }
-             }",
-        ),
         Variant {
             data: Data::Sample,
             ..block(
                 "the root zone",
                 &["cluster.local", "local", ""],
                 ".:@port {
-               bind 127.0.0.1
-               kubernetes {
-                 endpoint @api
-                 pods insecure
-               }
-             }",
-            )
-        },
-        block(
-            "a zone below svc",
-            &[
-                "cluster.local",
-                "svc.cluster.local",
-                "odd.svc.cluster.local",
-            ],
-            ".:@port {
-               bind 127.0.0.1
-               kubernetes odd.svc.cluster.local svc.cluster.local {
-                 endpoint @api
-               }
-             }",
-        ),
-        block(
-            "a zone with a long name",
-            &[LONG_ZONE],
-            &format!(
-                ".:@port {{
                    bind 127.0.0.1
-                   kubernetes {LONG_ZONE} in-addr.arpa {{
+                   kubernetes {
                      endpoint @api
                      pods insecure
-                   }}
-                 }}"
-            ),
-        ),
-        block(
-            "all addresses",
-            &["cluster.local"],
-            &format!(
-                ".:@port {{
-                   kubernetes {ZONES} {{
+                   }
+                 }",
+            )
+        },
+        Variant {
+            data: Data::Sample,
+            departures: &[STORED],
+            ..block(
+                "behind a cache",
+                &["cluster.local"],
+                ".:@port {
+                   bind 127.0.0.1
+                   cache 30
+                   kubernetes cluster.local in-addr.arpa ip6.arpa {
                      endpoint @api
-                   }}
-                 }}"
-            ),
-        ),
+                     pods insecure
+                   }
+                 }",
+            )
+        },
     ]
 }
 
@@ -255,9 +293,6 @@ fn sources() -> [Variant; 4] {
         ),
     ]
 }
-
-/// So long that the longest targets are no names any more.
-const LONG_ZONE: &str = "a-cluster-of-many.in-a-region-far-away.of-a-provider.example";
 
 /// A variant of the written cluster with these options.
 fn options(title: &str, options: &str) -> Variant {

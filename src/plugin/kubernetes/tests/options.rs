@@ -213,6 +213,18 @@ fn namespaces_that_are_not_named_are_hidden_and_what_leads_to_them() {
     ]);
     let told = Cluster::new("namespaces b", CLUSTER).ask("1.0.96.10.in-addr.arpa. PTR");
     assert_eq!(told.rcode, "NXDOMAIN");
+    // The option adds to itself.
+    Cluster::new("namespaces b\nnamespaces a", CLUSTER).check(&[
+        (
+            "web.a.svc.cluster.local. A",
+            &["web.a.svc.cluster.local. 5 IN A 10.96.0.1"],
+        ),
+        (
+            "web.b.svc.cluster.local. A",
+            &["web.b.svc.cluster.local. 5 IN A 10.96.0.3"],
+        ),
+        ("pods.svc.cluster.local. A", NXDOMAIN),
+    ]);
 }
 
 #[test]
