@@ -10,4 +10,4 @@ pub mod store;
 pub mod zone;
 
 #[cfg(test)]
-mod testkit;
+pub(crate) mod testkit;

@@ -3,7 +3,9 @@
 //! The plugin cuts the zone off the question's name and hands the rest to [`parse`]; what comes
 //! back is what the zone is asked for. Nothing here looks anything up, and nothing allocates.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use crate::name::Labels;
 
 /// Which names a zone of the plugin can hold.
 ///
@@ -157,16 +159,16 @@ pub fn parse(relative: &[u8], grammar: Grammar) -> Parsed<'_> {
 /// and RFC 3596, section 2.5. `name` is the whole name in wire form and lower case, with or
 /// without the root.
 ///
-/// As in CoreDNS, up to three labels left of a whole IPv6 name change nothing. Any other name of
-/// more or fewer labels than an address has is none.
+/// As in CoreDNS, the labels are put together backwards, with a dot or after each four a colon
+/// between them, and whatever is an address then as text is one. So up to three labels left of a
+/// whole IPv6 name change nothing.
 #[must_use]
 pub fn reverse(name: &[u8]) -> Option<IpAddr> {
     let name = name.strip_suffix(b"\0").unwrap_or(name);
     if let Some(octets) = name.strip_suffix(b"\x07in-addr\x04arpa") {
-        return reverse4(octets).map(IpAddr::V4);
+        return reverse4(octets).filter(IpAddr::is_ipv4);
     }
-    let nibbles = name.strip_suffix(b"\x03ip6\x04arpa")?;
-    reverse6(nibbles).map(|address| IpAddr::V6(address).to_canonical())
+    reverse6(name.strip_suffix(b"\x03ip6\x04arpa")?)
 }
 
 /// The labels of a Service and its namespace in wire form: the [`Service::key`] of a question for
@@ -182,41 +184,71 @@ pub fn service_key(namespace: &str, service: &str) -> Option<Box<[u8]>> {
     Some(key.into())
 }
 
-fn reverse4(labels: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0; 4];
-    let mut rest = labels;
-    for octet in octets.iter_mut().rev() {
-        let (label, after) = split_label(rest)?;
-        *octet = decimal_octet(label)?;
-        rest = after;
-    }
-    rest.is_empty().then(|| Ipv4Addr::from(octets))
-}
-
-fn reverse6(labels: &[u8]) -> Option<Ipv6Addr> {
-    const NIBBLE: usize = 2; // a length and a digit
-    let split = labels.len().checked_sub(32 * NIBBLE)?;
-    let (ignored, nibbles) = labels.split_at_checked(split)?;
-    if label_count(ignored)? > 3 {
-        return None;
-    }
-    let mut address = 0;
-    for (place, nibble) in nibbles.chunks_exact(NIBBLE).enumerate() {
-        let [1, digit] = nibble else { return None };
-        let value = char::from(*digit).to_digit(16)?;
-        address |= u128::from(value) << (4 * place);
-    }
-    Some(Ipv6Addr::from(address))
-}
-
-/// An octet as text, without leading zeros.
-fn decimal_octet(label: &[u8]) -> Option<u8> {
-    match label {
-        [b'0'] => Some(0),
-        [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
-            std::str::from_utf8(label).ok()?.parse().ok()
+fn reverse4(labels: &[u8]) -> Option<IpAddr> {
+    let mut text = Backwards::new();
+    for (at, label) in whole(labels)?.enumerate() {
+        if at > 0 {
+            text.prepend(b".")?;
         }
-        _ => None,
+        text.prepend(label)?;
+    }
+    text.address()
+}
+
+fn reverse6(labels: &[u8]) -> Option<IpAddr> {
+    const GROUP: usize = 4;
+    let labels = whole(labels)?;
+    let ignored = labels.clone().count() % GROUP;
+    let mut text = Backwards::new();
+    for (at, label) in labels.skip(ignored).enumerate() {
+        if at > 0 && at.is_multiple_of(GROUP) {
+            text.prepend(b":")?;
+        }
+        text.prepend(label)?;
+    }
+    text.address()
+}
+
+/// The labels of bytes that are whole labels.
+fn whole(wire: &[u8]) -> Option<Labels<'_>> {
+    let labels = Labels::of_head(wire);
+    let length: usize = labels.clone().map(|label| label.len() + 1).sum();
+    (length == wire.len()).then_some(labels)
+}
+
+/// The text of an address, put together from its end.
+struct Backwards {
+    start: usize,
+    bytes: [u8; Self::LONGEST],
+}
+
+impl Backwards {
+    /// An IPv6 address that ends in an IPv4 one.
+    const LONGEST: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
+
+    fn new() -> Self {
+        Self {
+            start: Self::LONGEST,
+            bytes: [0; Self::LONGEST],
+        }
+    }
+
+    /// `None` where that is no part of an address: it is too long, or a label has a dot in it.
+    fn prepend(&mut self, text: &[u8]) -> Option<()> {
+        let start = self.start.checked_sub(text.len())?;
+        if text.len() > 1 && text.contains(&b'.') {
+            return None;
+        }
+        self.bytes.get_mut(start..self.start)?.copy_from_slice(text);
+        self.start = start;
+        Some(())
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        let text = std::str::from_utf8(self.bytes.get(self.start..)?).ok()?;
+        text.parse()
+            .ok()
+            .map(|address: IpAddr| address.to_canonical())
     }
 }
 
@@ -228,15 +260,6 @@ pub(super) fn split_label(wire: &[u8]) -> Option<(&[u8], &[u8])> {
         return None;
     }
     rest.split_at_checked(usize::from(length))
-}
-
-fn label_count(mut wire: &[u8]) -> Option<usize> {
-    let mut count = 0;
-    while !wire.is_empty() {
-        (_, wire) = split_label(wire)?;
-        count += 1;
-    }
-    Some(count)
 }
 
 /// `length` bytes of `relative` after the labels in `left`.

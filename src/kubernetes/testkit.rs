@@ -11,7 +11,7 @@ use super::zone::{Found, Label, Pointers, Selection, Shape, View, Zone};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub(super) const ALL_KINDS: [Kind; 4] = [
+pub(crate) const ALL_KINDS: [Kind; 4] = [
     Kind::Namespace,
     Kind::Service,
     Kind::EndpointSlice,
@@ -19,7 +19,7 @@ pub(super) const ALL_KINDS: [Kind; 4] = [
 ];
 
 /// A zone of these objects, whose lists are complete, and its store.
-pub(super) fn cluster(text: &str) -> (Store, Arc<Zone>) {
+pub(crate) fn cluster(text: &str) -> (Store, Arc<Zone>) {
     let (mut store, zone) = store::new(&ALL_KINDS);
     apply(&mut store, text);
     for kind in ALL_KINDS {
@@ -29,7 +29,7 @@ pub(super) fn cluster(text: &str) -> (Store, Arc<Zone>) {
 }
 
 /// Applies objects, at time 0.
-pub(super) fn apply(store: &mut Store, text: &str) {
+pub(crate) fn apply(store: &mut Store, text: &str) {
     for object in objects(text) {
         store.apply(Event::Apply(object), 0);
     }
@@ -52,7 +52,7 @@ pub(super) fn objects(text: &str) -> Vec<Object> {
     lines.map(object).collect()
 }
 
-pub(super) fn object(line: &str) -> Object {
+pub(crate) fn object(line: &str) -> Object {
     let (words, endpoints) = line.split_once('|').unwrap_or((line, ""));
     let words: Vec<&str> = words.split_whitespace().collect();
     match words[..] {
@@ -183,14 +183,18 @@ fn selected(selection: &Selection<'_>, parsed: &Parsed<'_>, qtype: &str) -> Vec<
         }
         _ => {
             let srv = selection.srv(usize::MAX);
-            let mut records = Vec::new();
-            for target in &srv.targets {
-                let name = under(target.endpoint, &service);
-                let of_port = |port| format!("SRV 0 {} {port} {name}.svc", srv.weight);
-                records.extend(target.ports.iter().map(of_port));
-                let glue = |address| format!("+ {name}.svc {address}");
-                records.extend(target.addresses.iter().map(glue));
-            }
+            let names: Vec<String> = srv
+                .targets
+                .iter()
+                .map(|label| under(*label, &service))
+                .collect();
+            let of_port = |(place, port): &(usize, u16)| {
+                format!("SRV 0 {} {port} {}.svc", srv.weight, names[*place])
+            };
+            let glue =
+                |(place, address): &(usize, IpAddr)| format!("+ {}.svc {address}", names[*place]);
+            let mut records: Vec<String> = srv.records.iter().map(of_port).collect();
+            records.extend(srv.glue.iter().map(glue));
             records
         }
     }

@@ -20,7 +20,7 @@ mod view;
 pub use entry::{Entry, Namespace, Service, Shape};
 pub use label::Label;
 pub use reverse::{NameServer, Pointers};
-pub use selection::{Selection, Srv, Target};
+pub use selection::{Selection, Srv};
 pub use slice::{Endpoint, Slice};
 pub use view::{Namespaces, Pods, View};
 

@@ -4,8 +4,7 @@
 
 use std::net::IpAddr;
 
-use nix::ifaddrs::getifaddrs;
-use nix::sys::socket::{SockaddrIn6, SockaddrStorage};
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 
 use super::setup::{Setup, SetupError};
 use crate::corefile::Directive;
@@ -77,28 +76,33 @@ pub fn interfaces() -> Result<Vec<Interface>, String> {
     let all = getifaddrs().map_err(|error| {
         format!("failed to get interfaces list, cannot bind by interface name: {error}")
     })?;
-    let known = all.map(|interface| {
-        let address = interface.address.as_ref();
-        let v4 = address.and_then(SockaddrStorage::as_sockaddr_in);
-        let v6 = address.and_then(SockaddrStorage::as_sockaddr_in6);
-        let v6 = v6.map(SockaddrIn6::ip);
-        let v6 = v6.filter(|address| !address.is_unicast_link_local());
-        Interface {
-            name: interface.interface_name,
-            address: v4.map(|v4| v4.ip().into()).or_else(|| v6.map(IpAddr::V6)),
-        }
+    let known = all.map(|interface| Interface {
+        address: address_of(&interface).filter(|address| !is_link_local(*address)),
+        name: interface.interface_name,
     });
     Ok(known.collect())
 }
 
-/// This machine's addresses but loopback; none where the system does not tell.
+/// This machine's addresses but loopback; none where the system does not tell. Those of a link are
+/// among them, as in CoreDNS.
 #[must_use]
 pub fn machine_addresses() -> Vec<IpAddr> {
-    let known = interfaces().unwrap_or_default().into_iter();
-    known
-        .filter_map(|interface| interface.address)
+    let Ok(all) = getifaddrs() else {
+        return Vec::new();
+    };
+    all.filter_map(|interface| address_of(&interface))
         .filter(|address| !address.is_loopback())
         .collect()
+}
+
+fn address_of(interface: &InterfaceAddress) -> Option<IpAddr> {
+    let address = interface.address.as_ref()?;
+    let v4 = address.as_sockaddr_in().map(|v4| v4.ip().into());
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().into()))
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 /// The addresses behind the rules, each once, in their order.

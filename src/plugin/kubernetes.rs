@@ -2,7 +2,7 @@
 //!
 //! The plugin asks the [zone](crate::kubernetes::zone) what a name holds, and makes an answer of
 //! it. It sees no API object; the zone sees no request. Which name errors are NXDOMAIN, which are
-//! NODATA and which are passed on is decided in [`State::resolve`] alone.
+//! NODATA and which are passed on is decided in `State::resolve` alone.
 
 mod config;
 mod external;
@@ -24,6 +24,7 @@ use crate::query::{Query, Step};
 
 use super::fall::Fall;
 use super::setup::{Setup, SetupError};
+use config::Config;
 
 /// The plugin's name.
 const NAME: &str = "kubernetes";
@@ -87,26 +88,17 @@ enum Resolved {
 /// See `docs/plugins/kubernetes.md`; each names its place.
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     setup.once()?;
-    let config = config::Config::parse(setup)?;
+    let config = Config::parse(setup)?;
     let cluster = source::attach(&config, setup)?;
     let place = setup
         .directive
         .tokens()
         .first()
         .map(|token| token.place().to_string());
-    let state = State {
-        zones: config.zones.iter().map(Apex::new).collect(),
-        primary: config.primary,
-        view: config.view,
-        ttl: config.ttl,
-        fall: config.fall,
-        cluster,
-        local: OnceLock::new(),
-        listens_on_all: setup.block.listen.bind.is_empty(),
-        place: place.unwrap_or_default().into(),
-    };
+    let listens_on_all = setup.block.listen.bind.is_empty();
+    let place = place.unwrap_or_default().into();
     setup.push(Kubernetes {
-        state: Arc::new(state),
+        state: Arc::new(State::new(config, cluster, place, listens_on_all)),
     });
     Ok(())
 }
@@ -132,6 +124,14 @@ fn is_reverse(name: NameRef<'_>) -> bool {
         NameRef::parse(&wire).is_ok_and(|zone| name.is_in(zone))
     };
     arpa(b"\x07in-addr") || arpa(b"\x03ip6")
+}
+
+impl Asked<'_> {
+    /// Whether `ns.dns` is a name in the zone. As in CoreDNS, it is not where the zone is asked for
+    /// in upper case, nor in the root zone.
+    fn has_name_server(&self, query: &Query<'_>) -> bool {
+        self.zone_in_lower_case && !query.name.skip(usize::from(self.zone_at)).is_root()
+    }
 }
 
 impl Plugin for Kubernetes {
@@ -168,6 +168,20 @@ impl Plugin for Kubernetes {
 }
 
 impl State {
+    fn new(config: Config, cluster: Arc<Zone>, place: Arc<str>, listens_on_all: bool) -> Self {
+        Self {
+            zones: config.zones.iter().map(Apex::new).collect(),
+            primary: config.primary,
+            view: config.view,
+            ttl: config.ttl,
+            fall: config.fall,
+            cluster,
+            local: OnceLock::new(),
+            listens_on_all,
+            place,
+        }
+    }
+
     /// The longest zone that the name is in.
     fn zone_of<'q>(&self, query: &Query<'q>) -> Option<Asked<'q>> {
         let within = |apex: &'_ Apex| {
@@ -206,7 +220,7 @@ impl State {
 
     /// What a name holds for types that are records of Services, or for none.
     fn of_name<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
-        if asked.parsed == Parsed::NameServer && asked.zone_in_lower_case {
+        if asked.parsed == Parsed::NameServer && asked.has_name_server(query) {
             return self.name_server(query, asked);
         }
         match self.cluster.find(&self.view, &asked.parsed) {

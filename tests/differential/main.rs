@@ -6,6 +6,7 @@
 
 mod case;
 mod client;
+mod cluster;
 mod compare;
 mod departures;
 mod http;
@@ -47,6 +48,12 @@ fn suite() -> Result<bool, String> {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
+    if let Some(manifests) = std::env::var_os("SERVE_API") {
+        return cluster::serve_api(Path::new(&manifests));
+    }
+    if std::env::var_os("COMPARE").is_some() {
+        return cluster::suite(&filters);
+    }
     let subject = Subject::from_environment()?;
     let record = std::env::var_os("UPDATE").is_some();
     if record && !subject.is_coredns {

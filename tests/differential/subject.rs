@@ -29,8 +29,12 @@ pub(crate) struct Subject {
 impl Subject {
     /// The subject that `SUBJECT` names; callsign where it is not set.
     pub(crate) fn from_environment() -> Result<Self, String> {
-        let name = std::env::var("SUBJECT").unwrap_or_else(|_| "callsign".to_owned());
-        match name.as_str() {
+        Self::named(&std::env::var("SUBJECT").unwrap_or_else(|_| "callsign".to_owned()))
+    }
+
+    /// The subject of this name, as `CALLSIGN` or `COREDNS` say where it is.
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        match name {
             "callsign" => {
                 let program = std::env::var_os("CALLSIGN")
                     .unwrap_or_else(|| env!("CARGO_BIN_EXE_callsign").into());

@@ -154,6 +154,10 @@ fn addresses_from_reverse_names() {
         no nibble | {no_nibble} | none
         two nibbles in a label | {two_nibbles} | none
         the zone of IPv6 | ip6.arpa | none
+        another form of address, as CoreDNS reads it | 1.0.96.::ffff:10.in-addr.arpa | 10.96.0.1
+        a form that is no IPv4 address | ::1.in-addr.arpa | none
+        groups of IPv6 in a label | 1.:.:.2001:db8.ip6.arpa | 2001:db8::1
+        too long for an address | 1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.in-addr.arpa | none
     "
     );
     for case in cases.lines().filter(|line| line.contains('|')) {
@@ -165,6 +169,8 @@ fn addresses_from_reverse_names() {
         bytes.push(0);
         assert_eq!(reverse(&bytes), expected, "{name}, with the root");
     }
+    let dot_in_a_label = b"\x011\x040.96\x0210\x07in-addr\x04arpa";
+    assert_eq!(reverse(dot_in_a_label), None, "a dot that is no separator");
     let one_label = b"\x16\x011\x010\x0296\x0210\x07in-addr\x04arpa";
     assert_eq!(
         reverse(one_label),

@@ -22,24 +22,20 @@ pub struct Selection<'q> {
     pod_names: bool,
 }
 
-/// SRV records: for each target one record for each port, all of priority 0 and the same weight.
+/// SRV records, all of priority 0 and the same weight, and their glue.
+///
+/// The records stand in the order in which CoreDNS tells them, which decides what a reply that is
+/// too long keeps: by slice, then endpoint, then port. Each is told once, where it comes first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Srv {
     /// 1 to 100
     pub weight: u16,
-    /// in the order of the endpoints; empty where no port has a number
-    pub targets: SmallVec<[Target; 1]>,
-}
-
-/// A target of SRV records, with its glue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// the endpoint that is the target; `None` where it is the Service
-    pub endpoint: Option<Label>,
-    /// each once
-    pub ports: SmallVec<[u16; 4]>,
-    /// each once
-    pub addresses: SmallVec<[IpAddr; 2]>,
+    /// the endpoint that each target is; `None` where it is the Service
+    pub targets: SmallVec<[Option<Label>; 1]>,
+    /// a target's place, and a port; empty where no port has a number
+    pub records: SmallVec<[(usize, u16); 4]>,
+    /// a target's place, and one of its addresses
+    pub glue: SmallVec<[(usize, IpAddr); 4]>,
 }
 
 impl<'q> Selection<'q> {
@@ -112,29 +108,27 @@ impl<'q> Selection<'q> {
     /// too, a port without number.
     #[must_use]
     pub fn srv(&self, most: usize) -> Srv {
-        let (pairs, targets) = if self.of_endpoints() {
-            (self.endpoint_pairs(), self.endpoint_targets(most))
+        if self.of_endpoints() {
+            self.endpoint_srv(most)
         } else {
-            self.service_target(most)
-        };
-        Srv {
-            weight: u16::try_from(100 / pairs.max(1)).map_or(1, |weight| weight.max(1)),
-            targets,
+            self.service_srv(most)
         }
     }
 
-    /// How many pairs of address and port there are, and the Service as the one target.
-    fn service_target(&self, most: usize) -> (usize, SmallVec<[Target; 1]>) {
+    /// The Service as the one target.
+    fn service_srv(&self, most: usize) -> Srv {
         let ports = self.entry.ports();
-        let mut target = Target {
-            endpoint: None,
-            ports: numbers(self.ports, ports),
-            addresses: self.entry.cluster_ips().collect(),
-        };
-        target.ports.truncate(most);
-        let pairs = self.ports.count(ports) * target.addresses.len();
-        let is_empty = target.ports.is_empty() || target.addresses.is_empty();
-        (pairs, (!is_empty).then_some(target).into_iter().collect())
+        let addresses = || self.entry.cluster_ips();
+        let pairs = self.ports.count(ports) * addresses().count();
+        let mut srv = Srv::new(pairs);
+        let numbers = numbers(self.ports, ports);
+        if pairs > 0 && !numbers.is_empty() {
+            srv.targets.push(None);
+            srv.records
+                .extend(numbers.into_iter().take(most).map(|number| (0, number)));
+            srv.glue.extend(addresses().map(|address| (0, address)));
+        }
+        srv
     }
 
     fn endpoint_pairs(&self) -> usize {
@@ -148,37 +142,43 @@ impl<'q> Selection<'q> {
         pairs.sum()
     }
 
-    /// The endpoints selected as targets, in their order; those of one label are one.
-    fn endpoint_targets(&self, most: usize) -> SmallVec<[Target; 1]> {
-        let mut targets = SmallVec::<[Target; 1]>::new();
+    /// The endpoints selected as targets; those of one label are one.
+    fn endpoint_srv(&self, most: usize) -> Srv {
+        let mut srv = Srv::new(self.endpoint_pairs());
         let mut labels = Unique::new();
         let mut glue = Unique::new();
-        let mut records = 0;
+        let mut told = Vec::<SmallVec<[u16; 4]>>::new();
         for (slice, endpoints) in self.slices() {
-            let mut numbers = numbers(self.ports, slice.ports());
-            numbers.truncate(most);
+            let numbers = numbers(self.ports, slice.ports());
             if numbers.is_empty() {
                 continue;
             }
             for endpoint in endpoints {
-                if records >= most {
-                    return targets;
+                let room = most.saturating_sub(srv.records.len());
+                if room == 0 {
+                    return srv;
                 }
                 let label = endpoint.label(self.pod_names);
                 let (place, is_new) = labels.insert(label);
                 if is_new {
-                    targets.push(Target::new(label));
+                    srv.targets.push(Some(label));
+                    told.push(SmallVec::new());
                 }
-                let Some(target) = targets.get_mut(place) else {
+                if glue.insert((place, endpoint.address)).1 {
+                    srv.glue.push((place, endpoint.address));
+                }
+                let Some(told) = told.get_mut(place) else {
                     continue;
                 };
-                records += target.add_ports(&numbers);
-                if glue.insert((place, endpoint.address)).1 {
-                    target.addresses.push(endpoint.address);
+                for number in numbers.iter().take(room) {
+                    if !told.contains(number) {
+                        told.push(*number);
+                        srv.records.push((place, *number));
+                    }
                 }
             }
         }
-        targets
+        srv
     }
 
     /// Whether the records are of endpoints, not of the Service's own addresses.
@@ -215,24 +215,15 @@ impl<'q> Selection<'q> {
     }
 }
 
-impl Target {
-    fn new(endpoint: Label) -> Self {
+impl Srv {
+    /// No record yet, of a weight that is 100 shared by all pairs of address and port.
+    fn new(pairs: usize) -> Self {
         Self {
-            endpoint: Some(endpoint),
-            ports: SmallVec::new(),
-            addresses: SmallVec::new(),
+            weight: u16::try_from(100 / pairs.max(1)).map_or(1, |weight| weight.max(1)),
+            targets: SmallVec::new(),
+            records: SmallVec::new(),
+            glue: SmallVec::new(),
         }
-    }
-
-    /// Adds those that it has not, and returns how many.
-    fn add_ports(&mut self, numbers: &[u16]) -> usize {
-        let before = self.ports.len();
-        for number in numbers {
-            if !self.ports.contains(number) {
-                self.ports.push(*number);
-            }
-        }
-        self.ports.len() - before
     }
 }
 

@@ -642,8 +642,7 @@ fn the_first_srv_records_of_many() {
             panic!("no Service");
         };
         let srv = found.srv(most);
-        let records = srv.targets.iter().map(|target| target.ports.len());
-        (records.sum::<usize>(), srv.weight)
+        (srv.records.len(), srv.weight)
     };
     let headless = b"\x01x\x01a\x03svc";
     assert_eq!(records(headless, usize::MAX), (198, 1));
@@ -654,4 +653,39 @@ fn the_first_srv_records_of_many() {
         (1, 50),
         "the weight is that of all"
     );
+}
+
+#[test]
+fn srv_records_and_glue_in_the_order_of_slices_endpoints_and_ports() {
+    let (_store, zone) = cluster(
+        "namespace a
+         service a/x None
+         slice a/1 x p:1/TCP q:2/TCP | 10.0.0.1(one,) 10.0.0.2(two,) 10.0.0.3(one,)
+         slice a/2 x q:2/TCP r:3/TCP | fd00::1(one,) fd00::2(three,)",
+    );
+    let name = name::parse(b"\x01x\x01a\x03svc", name::Grammar::Cluster);
+    let Found::Service(found) = zone.find(&View::default(), &name) else {
+        panic!("no Service");
+    };
+    let srv = found.srv(usize::MAX);
+    let (one, two, three) = (0, 1, 2);
+    let records = [
+        (one, 1),
+        (one, 2),
+        (two, 1),
+        (two, 2),
+        (one, 3),
+        (three, 2),
+        (three, 3),
+    ];
+    assert_eq!(srv.records[..], records);
+    let glue = [
+        (one, "10.0.0.1"),
+        (two, "10.0.0.2"),
+        (one, "10.0.0.3"),
+        (one, "fd00::1"),
+        (three, "fd00::2"),
+    ];
+    let glue = glue.map(|(place, address)| (place, address.parse().unwrap()));
+    assert_eq!(srv.glue[..], glue);
 }

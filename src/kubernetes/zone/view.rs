@@ -61,13 +61,17 @@ impl Namespaces {
     }
 }
 
+impl<'a> Extend<&'a str> for Namespaces {
+    fn extend<I: IntoIterator<Item = &'a str>>(&mut self, names: I) {
+        let names = names.into_iter().map(|name| name.as_bytes().into());
+        self.0.extend(names);
+    }
+}
+
 impl<'a> FromIterator<&'a str> for Namespaces {
     fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
-        Self(
-            names
-                .into_iter()
-                .map(|name| name.as_bytes().into())
-                .collect(),
-        )
+        let mut namespaces = Self::default();
+        namespaces.extend(names);
+        namespaces
     }
 }

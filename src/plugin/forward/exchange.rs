@@ -188,11 +188,12 @@ enum Stop {
 impl From<ExchangeError> for Stop {
     fn from(error: ExchangeError) -> Self {
         match error.kind() {
-            // As CoreDNS: what replies to another question is told as a format error.
+            // As CoreDNS: what replies to another question is told as a format error, and not
+            // logged.
             ErrorKind::WrongReply => {
-                let rcode = ResponseCode::FormErr;
-                let failure = Failure::new(super::NAME, rcode, error.to_string());
-                Self::Now(Box::new(failure))
+                let (code, text) = error.extended();
+                let failure = Failure::refusal(super::NAME, ResponseCode::FormErr);
+                Self::Now(Box::new(failure.with_extended(code, text)))
             }
             ErrorKind::Timeout | ErrorKind::Network => Self::Try(error),
         }

@@ -107,7 +107,9 @@ impl Config {
             "pods" => self.view.pods = pods(one(cursor)?)?,
             "namespaces" => {
                 let names = some(cursor)?;
-                self.view.namespaces = names.into_iter().map(Token::text).collect();
+                self.view
+                    .namespaces
+                    .extend(names.into_iter().map(Token::text));
             }
             "labels" => self.labels = selector_of(cursor, "label selector")?,
             "namespace_labels" => {

@@ -12,6 +12,7 @@ use hickory_proto::rr::RecordType;
 use super::{Asked, Resolved, State};
 use crate::answer::{Answer, Body, Data, NameSpec, RecordSet, RecordsBuilder, Section};
 use crate::chain::{Outcome, Reply};
+use crate::kubernetes::name::{self, Grammar, Parsed};
 use crate::kubernetes::zone::{Entry, Found, Shape};
 use crate::name::{MAX_NAME, Name};
 use crate::query::Query;
@@ -34,6 +35,16 @@ enum End {
     Inside(RecordSet),
     /// Nothing.
     Nowhere,
+}
+
+/// What a CNAME leads to within the zone.
+enum At {
+    /// The next CNAME.
+    ExternalName(Arc<Entry>),
+    /// Addresses of the type that is asked for.
+    Addresses(Data),
+    /// Neither.
+    Nothing,
 }
 
 /// What `Later` needs once the target's answer is there.
@@ -118,77 +129,61 @@ fn follow(state: &State, query: &Query<'_>, asked: Asked<'_>, entry: &Entry) -> 
     let mut links: Vec<(Name, Name)> = Vec::new();
     let mut owner = query.name.to_name();
     let mut next = target(entry);
-    loop {
+    let end = loop {
         let Some(target) = next else {
-            return Followed {
-                links,
-                end: End::Nowhere,
-            };
+            break End::Nowhere;
         };
-        let mut lower = [0; MAX_NAME];
-        let lower = target.view().lower_into(&mut lower);
         let seen = |(_, earlier): &(Name, Name)| earlier.view().eq_ignore_case(target.view());
         // A name that leads to itself leads nowhere.
         if owner.view().eq_ignore_case(target.view())
             || links.iter().any(seen)
             || links.len() > MOST_LINKS
         {
-            return Followed {
-                links,
-                end: End::Nowhere,
-            };
+            break End::Nowhere;
         }
         links.push((owner, target.clone()));
-        let Some(head) = lower.strip_zone(zone) else {
-            return Followed {
-                links,
-                end: End::Outside(target),
-            };
+        let mut lower = [0; MAX_NAME];
+        let Some(head) = target.view().lower_into(&mut lower).strip_zone(zone) else {
+            break End::Outside(target);
         };
-        let parsed =
-            crate::kubernetes::name::parse(head, crate::kubernetes::name::Grammar::Cluster);
-        match state.cluster.find(&state.view, &parsed) {
-            Found::ExternalName(entry) => next = self::target(&entry),
-            Found::Service(selection) => {
-                let data = match query.qtype {
-                    RecordType::A => selection.v4().map(Data::ManyA),
-                    _ => selection.v6().map(Data::ManyAaaa),
-                };
-                return Followed {
-                    links,
-                    end: inside(state, target, data),
-                };
-            }
-            Found::Pod { address, .. } => {
-                let data = match (address, query.qtype) {
-                    (std::net::IpAddr::V4(address), RecordType::A) => Some(Data::A(address)),
-                    (std::net::IpAddr::V6(address), RecordType::AAAA) => Some(Data::Aaaa(address)),
-                    _ => None,
-                };
-                return Followed {
-                    links,
-                    end: inside(state, target, data),
-                };
-            }
-            Found::Nothing | Found::Empty => {
-                return Followed {
-                    links,
-                    end: End::Nowhere,
-                };
-            }
+        match at(state, query, asked, head) {
+            At::ExternalName(entry) => next = self::target(&entry),
+            At::Addresses(data) => break inside(state, target, data),
+            At::Nothing => break End::Nowhere,
         }
         owner = target;
-    }
+    };
+    Followed { links, end }
 }
 
-fn inside(state: &State, owner: Name, data: Option<Data>) -> End {
-    let set = |data| RecordSet {
+/// What stands at a name of the zone, of which these are the labels left of the zone.
+fn at(state: &State, query: &Query<'_>, asked: Asked<'_>, head: &[u8]) -> At {
+    let parsed = name::parse(head, Grammar::Cluster);
+    let data = if parsed == Parsed::NameServer && asked.has_name_server(query) {
+        state.name_server_addresses(query, asked.zone_at)
+    } else {
+        match state.cluster.find(&state.view, &parsed) {
+            Found::ExternalName(entry) => return At::ExternalName(entry),
+            Found::Service(selection) => match query.qtype {
+                RecordType::A => selection.v4().map(Data::ManyA),
+                _ => selection.v6().map(Data::ManyAaaa),
+            },
+            Found::Pod { address, .. } => {
+                Some(super::records::of_address(address)).filter(|data| data.rtype() == query.qtype)
+            }
+            Found::Nothing | Found::Empty => None,
+        }
+    };
+    data.map_or(At::Nothing, At::Addresses)
+}
+
+fn inside(state: &State, owner: Name, data: Data) -> End {
+    End::Inside(RecordSet {
         section: Section::Answer,
         owner: NameSpec::Full(owner),
         ttl: state.ttl,
         data,
-    };
-    data.map_or(End::Nowhere, |data| End::Inside(set(data)))
+    })
 }
 
 impl Waiting {

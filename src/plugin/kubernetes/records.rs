@@ -9,8 +9,8 @@ use super::{Asked, MOST_SOA_TTL, Resolved, State};
 use crate::answer::{Answer, Data, NameSpec, RecordSet, Section, SoaShape};
 use crate::kubernetes::name;
 use crate::kubernetes::name::Parsed;
-use crate::kubernetes::zone::{Label, NameServer, Pointers, Selection, Target};
-use crate::name::Name;
+use crate::kubernetes::zone::{Found, Label, NameServer, Pointers, Selection};
+use crate::name::{MAX_NAME, Name};
 use crate::query::Query;
 
 /// The bytes that an SRV record takes at least: the owner as a pointer, the fixed part, priority,
@@ -107,38 +107,35 @@ impl State {
         };
         let srv = selection.srv(query.size_limit() / SMALLEST_SRV);
         let mut answer = Self::answer(query);
-        let targets: Vec<(&Target, NameSpec)> = srv
+        let names: Vec<Option<NameSpec>> = srv
             .targets
             .iter()
-            .map(|target| {
-                let label = target.endpoint.as_ref();
-                (
-                    target,
-                    NameSpec::Under(head(label, service.key), asked.zone_at),
-                )
-            })
+            .map(|label| in_zone(query, head(label.as_ref(), service.key), asked.zone_at))
             .collect();
-        for (target, name) in &targets {
-            for port in &target.ports {
-                let data = Data::Srv {
-                    priority: 0,
-                    weight: srv.weight,
-                    port: *port,
-                    target: name.clone(),
-                };
-                answer.push(query, self.of_question(data));
+        let name = |place: usize| names.get(place)?.clone();
+        let mut is_empty = true;
+        for (place, port) in srv.records {
+            let Some(target) = name(place) else {
+                continue;
+            };
+            let data = Data::Srv {
+                priority: 0,
+                weight: srv.weight,
+                port,
+                target,
+            };
+            answer.push(query, self.of_question(data));
+            is_empty = false;
+        }
+        if is_empty {
+            return Resolved::NoData;
+        }
+        for (place, address) in srv.glue {
+            if let Some(name) = name(place) {
+                answer.push(query, self.glue(name, address));
             }
         }
-        for (target, name) in targets {
-            for address in &target.addresses {
-                answer.push(query, self.glue(name.clone(), *address));
-            }
-        }
-        if srv.targets.is_empty() {
-            Resolved::NoData
-        } else {
-            Resolved::Found(answer)
-        }
+        Resolved::Found(answer)
     }
 
     fn glue(&self, owner: NameSpec, address: IpAddr) -> RecordSet {
@@ -191,28 +188,36 @@ impl State {
 
     pub(super) fn pointers<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
         let Some(address) = name::reverse(query.lower.as_bytes()) else {
-            return self.of_name(query, asked);
+            // The name server's name is none here, as in CoreDNS.
+            return match self.cluster.find(&self.view, &asked.parsed) {
+                Found::Nothing => Resolved::NameError,
+                _ => Resolved::NoData,
+            };
         };
-        let mut answer = Self::answer(query);
-        let mut push = |name: Arc<[u8]>| {
-            if let Some(target) = self.in_primary(&name) {
-                let data = Data::Name(RecordType::PTR, NameSpec::Full(target));
-                answer.push(query, self.of_question(data));
-            }
-        };
-        match self.cluster.pointers(&self.view, address) {
+        let heads = match self.cluster.pointers(&self.view, address) {
             Pointers::Nothing => return Resolved::NameError,
-            Pointers::Service(service) => push(head(None, service.name())),
-            Pointers::Endpoints(endpoints) => {
-                endpoints
-                    .iter()
-                    .for_each(|(service, label)| push(head(Some(label), service.name())));
-            }
+            Pointers::Service(service) => vec![head(None, service.name())],
+            Pointers::Endpoints(endpoints) => endpoints
+                .iter()
+                .map(|(service, label)| head(Some(label), service.name()))
+                .collect(),
+        };
+        let targets: Vec<Name> = heads
+            .iter()
+            .filter_map(|head| self.in_primary(head))
+            .collect();
+        if targets.is_empty() {
+            return Resolved::NoData;
+        }
+        let mut answer = Self::answer(query);
+        for target in targets {
+            let data = Data::Name(RecordType::PTR, NameSpec::Full(target));
+            answer.push(query, self.of_question(data));
         }
         Resolved::Found(answer)
     }
 
-    /// Labels in front of the plugin's primary zone, as one name.
+    /// Labels in front of the plugin's primary zone, as one name. `None` where it is too long.
     fn in_primary(&self, head: &[u8]) -> Option<Name> {
         let wire = [head, self.primary.view().as_bytes()].concat();
         crate::name::NameRef::parse(&wire)
@@ -221,14 +226,14 @@ impl State {
     }
 
     /// The name servers: the Services that lead to this server, or else `ns.dns`.
-    fn name_servers(&self, zone_at: u8) -> Vec<(NameSpec, IpAddr)> {
+    fn name_servers(&self, query: &Query<'_>, zone_at: u8) -> Vec<(NameSpec, IpAddr)> {
         let local = self.local_addresses();
         let named = |server: NameServer| {
             let head = head(server.endpoint.as_ref(), server.service.name());
-            (NameSpec::Under(head, zone_at), server.address)
+            Some((in_zone(query, head, zone_at)?, server.address))
         };
         match self.cluster.name_servers(&self.view, local) {
-            Some(servers) => servers.into_iter().map(named).collect(),
+            Some(servers) => servers.into_iter().filter_map(named).collect(),
             None => {
                 let own = NameSpec::Under(Arc::from(NAME_SERVER), zone_at);
                 local
@@ -240,7 +245,7 @@ impl State {
     }
 
     pub(super) fn apex_ns<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
-        let servers = self.name_servers(asked.zone_at);
+        let servers = self.name_servers(query, asked.zone_at);
         if servers.is_empty() {
             return Resolved::NoData;
         }
@@ -260,28 +265,55 @@ impl State {
     }
 
     pub(super) fn name_server<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
-        let mut answer = Self::answer(query);
-        let mut told = Vec::new();
-        for (_, address) in self.name_servers(asked.zone_at) {
-            let data = of_address(address);
-            if data.rtype() == query.qtype && !told.contains(&address) {
-                told.push(address);
+        match self.name_server_addresses(query, asked.zone_at) {
+            Some(data) => {
+                let mut answer = Self::answer(query);
                 answer.push(query, self.of_question(data));
+                Resolved::Found(answer)
+            }
+            None => Resolved::NoData,
+        }
+    }
+
+    /// The addresses of the name servers that are of the question's type, each once. `None` where
+    /// there is none.
+    pub(super) fn name_server_addresses(&self, query: &Query<'_>, zone_at: u8) -> Option<Data> {
+        let mut all = Vec::new();
+        for (_, address) in self.name_servers(query, zone_at) {
+            if !all.contains(&address) {
+                all.push(address);
             }
         }
-        if told.is_empty() {
-            Resolved::NoData
-        } else {
-            Resolved::Found(answer)
-        }
+        let v4 = all.iter().filter_map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        });
+        let v6 = all.iter().filter_map(|address| match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => Some(*address),
+        });
+        let data = match query.qtype {
+            RecordType::A => Data::ManyA(v4.collect()),
+            RecordType::AAAA => Data::ManyAaaa(v6.collect()),
+            _ => return None,
+        };
+        (!data.is_empty()).then_some(data)
     }
 }
 
-fn of_address(address: IpAddr) -> Data {
+pub(super) fn of_address(address: IpAddr) -> Data {
     match address {
         IpAddr::V4(address) => Data::A(address),
         IpAddr::V6(address) => Data::Aaaa(address),
     }
+}
+
+/// The name of these labels and the zone of the question. `None` where it is longer than a name
+/// can be: such a record would make the whole message unreadable, so it is left out.
+fn in_zone(query: &Query<'_>, head: Arc<[u8]>, zone_at: u8) -> Option<NameSpec> {
+    let zone = query.name.skip(usize::from(zone_at));
+    let fits = head.len() + zone.as_bytes().len() <= MAX_NAME;
+    fits.then_some(NameSpec::Under(head, zone_at))
 }
 
 /// The labels `[ENDPOINT.]SERVICE.NAMESPACE.svc`.

@@ -47,6 +47,7 @@ fn targets(config: &Config) -> Vec<String> {
     };
     let text = |target: &Target| match target {
         Target::Address(address, secret) => format!("{address}{}", tls(secret)),
+        Target::Line(address) => address.to_string(),
         Target::Host(host, port, secret) => format!("{host} {port}{}", tls(secret)),
     };
     config.targets.iter().map(text).collect()

@@ -1,0 +1,149 @@
+//! The cluster's part of the suite: CoreDNS and callsign hold the same cluster, and are asked the
+//! same thing, name by name.
+//!
+//! `tests/differential/run cluster` starts, for each variant of the Corefile, callsign on a
+//! directory of manifests and CoreDNS on an API server that serves the objects of that directory.
+//! Nothing is recorded: what CoreDNS answers is the expectation. README.md has the rest.
+
+mod api;
+mod ask;
+mod compare;
+mod data;
+mod departure;
+mod exchange;
+mod names;
+mod object;
+mod random;
+mod server;
+mod variant;
+
+use crate::subject::Subject;
+use api::Api;
+use ask::{Pair, Shape};
+use compare::Compared;
+use server::Server;
+use variant::Variant;
+
+/// The types that each name is asked for.
+const TYPES: &[&str] = &[
+    "A",
+    "AAAA",
+    "SRV",
+    "PTR",
+    "TXT",
+    "CNAME",
+    "SOA",
+    "NS",
+    "MX",
+    "ANY",
+    "HTTPS",
+    "TYPE65535",
+    "DS",
+    "AXFR",
+    "IXFR",
+];
+
+/// Of these, what other variants ask for: the types that an option can change something of.
+const FEW_TYPES: &[&str] = &["A", "AAAA", "SRV", "PTR", "TXT", "CNAME", "NS", "MX"];
+
+/// The ways in which a sample of the questions is asked, besides a plain query over UDP.
+const SHAPES: &[Shape] = &[
+    Shape::tcp(""),
+    Shape::udp("norec cd"),
+    Shape::udp("ad"),
+    Shape::udp("bufsize=512"),
+    Shape::udp("bufsize=1232"),
+    Shape::udp("do bufsize=4096"),
+    Shape::tcp("do bufsize=4096 norec"),
+    Shape::udp("bufsize=100 option=10:0102030405060708"),
+];
+
+/// One in this many questions is asked in each of the [`SHAPES`].
+const SAMPLE: usize = 13;
+
+/// The departures that this part of the suite holds: headings of docs/departures.md.
+pub(crate) fn departures() -> impl Iterator<Item = &'static str> {
+    departure::DEPARTURES.iter().map(|departure| departure.name)
+}
+
+/// Serves the API of a directory of manifests for whom wants to run CoreDNS beside callsign; prints
+/// where.
+pub(crate) fn serve_api(manifests: &std::path::Path) -> Result<bool, String> {
+    let api = Api::start(manifests).map_err(|error| error.to_string())?;
+    println!("{}", api.url());
+    // Until who asked for it closes standard input.
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    Ok(true)
+}
+
+/// Runs the variants whose titles hold one of the filters; false where an answer differs, or where
+/// a run of all saw no sign of a departure.
+pub(crate) fn suite(filters: &[String]) -> Result<bool, String> {
+    let coredns = Subject::named("coredns")?;
+    let callsign = Subject::named("callsign")?;
+    let variants = variant::all(seed()?);
+    let fits = |variant: &&Variant| {
+        filters.is_empty() || filters.iter().any(|filter| variant.title.contains(filter))
+    };
+    let selected: Vec<&Variant> = variants.iter().filter(fits).collect();
+    if selected.is_empty() {
+        return Err(format!("no variant of the cluster fits {filters:?}"));
+    }
+    let mut all = Vec::new();
+    for variant in selected {
+        let compared = run(variant, &coredns, &callsign)
+            .map_err(|problem| format!("{}: {problem}", variant.title))?;
+        println!("{compared}");
+        all.push(compared);
+    }
+    let asked: usize = all.iter().map(|compared| compared.asked).sum();
+    let differences: usize = all.iter().map(|compared| compared.differences.len()).sum();
+    println!("{asked} questions, {differences} differences");
+    let is_seen = |name| {
+        all.iter()
+            .any(|compared| compared.departures.contains(&name))
+    };
+    let unseen: Vec<_> = departures()
+        .filter(|name| filters.is_empty() && !is_seen(*name))
+        .collect();
+    unseen
+        .iter()
+        .for_each(|name| println!("no reply shows the departure {name}"));
+    Ok(differences == 0 && unseen.is_empty())
+}
+
+/// The seed of the random clusters: `SEED`, or always the same.
+fn seed() -> Result<u64, String> {
+    match std::env::var("SEED") {
+        Ok(seed) => seed
+            .parse()
+            .map_err(|error| format!("SEED is `{seed}`: {error}")),
+        Err(_) => Ok(1),
+    }
+}
+
+/// Starts both servers and asks them everything.
+fn run(variant: &Variant, coredns: &Subject, callsign: &Subject) -> Result<Compared, String> {
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let manifests = directory.path().join("manifests");
+    variant.data.write(&manifests)?;
+    let api = Api::start(&manifests).map_err(|error| format!("the API server: {error}"))?;
+    let names = names::names(&variant.data.objects(&manifests)?, variant.zones);
+
+    let mut servers = Pair {
+        coredns: Server::coredns(coredns, variant, &api)?,
+        callsign: Server::callsign(callsign, variant, &api, &manifests)?,
+        compared: Compared::new(&variant.title, variant.departures),
+    };
+    let questions = ask::questions(&names, if variant.full { TYPES } else { FEW_TYPES });
+    servers.ask(&questions, &Shape::udp(""))?;
+    let shapes = if variant.full { SHAPES } else { &[] };
+    for (at, shape) in shapes.iter().enumerate() {
+        let sample: Vec<_> = questions.iter().skip(at).step_by(SAMPLE).copied().collect();
+        servers.ask(&sample, shape)?;
+    }
+    if servers.compared.answered == 0 {
+        return Err("CoreDNS answered nothing: nothing was compared".to_owned());
+    }
+    Ok(servers.compared)
+}

@@ -1,0 +1,113 @@
+//! Asks both servers the same questions.
+
+use super::compare::{self, Compared};
+use super::exchange::{over_tcp, over_udp};
+use super::server::Server;
+use crate::wire::query::Query;
+
+/// Queries that are sent before their replies are compared.
+const BATCH: usize = 8192;
+
+/// How often CoreDNS is asked until it cuts a reply where callsign does: it begins with another
+/// slice of a Service each time, so other records are the ones that find room.
+const ORDERS: usize = 200;
+
+/// A name and a type.
+pub(crate) type Question<'a> = (&'a str, &'a str);
+
+/// How a question is asked.
+pub(crate) struct Shape {
+    /// The query's options, apart by spaces.
+    options: &'static str,
+    tcp: bool,
+}
+
+impl Shape {
+    /// Over UDP with these options.
+    pub(crate) const fn udp(options: &'static str) -> Self {
+        Self {
+            options,
+            tcp: false,
+        }
+    }
+
+    /// Over TCP with these options.
+    pub(crate) const fn tcp(options: &'static str) -> Self {
+        Self { options, tcp: true }
+    }
+
+    /// The message of a query, with the id 0.
+    fn message(&self, (name, rtype): Question<'_>) -> Result<Vec<u8>, String> {
+        let mut query = Query::parse(&[name, rtype])?;
+        query.id = 0;
+        for option in self.options.split_whitespace() {
+            query.option(option)?;
+        }
+        query.encode()
+    }
+}
+
+/// Both servers, and what their answers came to.
+pub(crate) struct Pair {
+    pub(crate) coredns: Server,
+    pub(crate) callsign: Server,
+    pub(crate) compared: Compared,
+}
+
+impl Pair {
+    /// Asks both servers, and notes what differs.
+    pub(crate) fn ask(&mut self, questions: &[Question<'_>], shape: &Shape) -> Result<(), String> {
+        let servers = [self.coredns.address, self.callsign.address];
+        for batch in questions.chunks(BATCH) {
+            let messages = batch
+                .iter()
+                .map(|question| shape.message(*question))
+                .collect::<Result<Vec<_>, _>>()?;
+            let [theirs, ours] = if shape.tcp {
+                let [coredns, callsign] = servers;
+                [
+                    over_tcp(coredns, &messages)?,
+                    over_tcp(callsign, &messages)?,
+                ]
+            } else {
+                over_udp(servers, &messages)?
+            };
+            let replies = theirs.into_iter().zip(ours);
+            for ((question, message), (theirs, ours)) in batch.iter().zip(&messages).zip(replies) {
+                let theirs = self.cut_alike(message, theirs, ours.as_deref())?;
+                let (name, rtype) = question;
+                let way = if shape.tcp { " over TCP" } else { "" };
+                let what = || format!("{name} {rtype} {}{way}", shape.options);
+                self.compared.add(theirs.as_deref(), ours.as_deref(), what);
+            }
+        }
+        Ok(())
+    }
+
+    /// CoreDNS's reply; where both replies are cut and not alike, the one that is cut as ours is,
+    /// if there is one.
+    fn cut_alike(
+        &self,
+        message: &[u8],
+        theirs: Option<Vec<u8>>,
+        ours: Option<&[u8]>,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let mut theirs = theirs;
+        for _ in 0..ORDERS {
+            if !compare::differ_in_cut(theirs.as_deref(), ours) {
+                break;
+            }
+            let [again] = over_udp([self.coredns.address], &[message.to_vec()])?;
+            theirs = again.into_iter().next().flatten();
+        }
+        Ok(theirs)
+    }
+}
+
+/// Each name with each type.
+pub(crate) fn questions<'a>(names: &'a [String], types: &[&'a str]) -> Vec<Question<'a>> {
+    let questions = names
+        .iter()
+        .flat_map(|name| types.iter().map(move |rtype| (name.as_str(), *rtype)));
+    questions.collect()
+}

@@ -1,0 +1,79 @@
+//! The differences on purpose: docs/departures.md describes each under its name.
+
+/// Answers that a cache would have kept.
+pub(crate) const STORED: &str = "cluster-never-stored";
+
+/// Records that no message can hold.
+pub(crate) const UNREADABLE: &str = "unreadable-records";
+
+/// What is said of names before the cluster is known.
+pub(crate) const UNSYNCED: &str = "name-errors-before-sync";
+
+/// A difference on purpose: its heading in docs/departures.md, and whether two replies show it.
+/// Only variants that name it may.
+pub(crate) struct Departure {
+    /// The heading.
+    pub(crate) name: &'static str,
+    /// Given the lines of both replies.
+    pub(crate) is_shown: fn(theirs: &[String], ours: &[String]) -> bool,
+}
+
+/// The departures of this part of the suite.
+pub(crate) const DEPARTURES: &[Departure] = &[
+    Departure {
+        name: UNREADABLE,
+        is_shown: |theirs, ours| {
+            let is_silent = theirs == ["no reply"];
+            (is_silent || theirs.iter().any(|line| holds_no_name(line)))
+                && ours.iter().any(|line| line.starts_with("NOERROR"))
+                && !ours.iter().any(|line| holds_no_name(line))
+        },
+    },
+    Departure {
+        name: STORED,
+        is_shown: is_stored,
+    },
+    Departure {
+        name: UNSYNCED,
+        is_shown: |_, ours| {
+            let starts = |start| move |line: &String| line.starts_with(start);
+            ours.iter().any(starts("SERVFAIL qr aa")) && ours.iter().any(starts("authority "))
+        },
+    },
+];
+
+/// Whether CoreDNS tells the same records as it told them to another: with the case of another
+/// question, so with other sizes once names are compressed, and with a TTL that has counted down.
+fn is_stored(theirs: &[String], ours: &[String]) -> bool {
+    let told = |lines: &[String]| {
+        let mut told: Vec<_> = lines.iter().map(|line| without_ttl(line)).collect();
+        told.sort();
+        told
+    };
+    let (theirs, ours) = (told(theirs), told(ours));
+    let mut pairs = theirs.iter().zip(&ours);
+    theirs.len() == ours.len() && pairs.all(|(one, other)| one.0 == other.0 && one.1 <= other.1)
+}
+
+/// A record's line in lower case without its TTL, and that. Of the first line, what does not
+/// follow from the case: no size, and no code, as `ns.dns` is a name in one case of its zone and
+/// not in the other.
+fn without_ttl(line: &str) -> (String, u32) {
+    let line = line.to_lowercase();
+    let mut words: Vec<&str> = line.split(' ').collect();
+    match words.get(2).and_then(|word| word.parse().ok()) {
+        Some(ttl) => {
+            words.remove(2);
+            (words.join(" "), ttl)
+        }
+        None => {
+            let head = line.split(", ").next().unwrap_or_default();
+            (head.replace("nxdomain", "noerror"), 0)
+        }
+    }
+}
+
+/// Whether a line has a name of more than 255 bytes: as text it is one shorter than on the wire.
+fn holds_no_name(line: &str) -> bool {
+    line.split(' ').any(|word| word.len() > 254)
+}

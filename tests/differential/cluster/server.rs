@@ -1,0 +1,93 @@
+//! A server that runs a variant's Corefile.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::api::Api;
+use super::variant::Variant;
+use crate::port::Reservation;
+use crate::subject::{Process, Subject};
+use crate::upstream::Upstream;
+
+/// Names that ExternalName Services lead to. What is not here is refused.
+const WORLD: &str = "
+www.example.org. A
+  answer www.example.org. 60 IN CNAME web.example.org.
+  answer web.example.org. 30 IN A 192.0.2.80
+www.example.org. AAAA
+  answer www.example.org. 60 IN CNAME web.example.org.
+  authority example.org. 30 IN SOA ns.example.org. hostmaster.example.org. 1 2 3 4 5
+rds.us-west-2.amazonaws.com. *
+  rcode NXDOMAIN
+  authority com. 30 IN SOA ns.example.com. hostmaster.example.com. 1 2 3 4 5
+localhost. *
+  rcode SERVFAIL
+_a.b_c.example.org. A
+  flags tc
+  answer _a.b_c.example.org. 60 IN A 192.0.2.81
+";
+
+/// A running server; it ends when dropped.
+pub(crate) struct Server {
+    /// Where it is asked.
+    pub(crate) address: SocketAddr,
+    _world: Upstream,
+    _process: Process,
+    _directory: TempDir,
+    _port: Reservation,
+}
+
+impl Server {
+    /// Starts CoreDNS, which reads its objects from the API server.
+    pub(crate) fn coredns(subject: &Subject, variant: &Variant, api: &Api) -> Result<Self, String> {
+        // A list keeps the order of its objects; a stream of them does not.
+        let streamed = ("KUBE_FEATURE_WatchListClient", variant.streamed.to_string());
+        let environment = [(streamed.0.to_owned(), streamed.1)];
+        Self::start(subject, variant, api, &[], &environment)
+    }
+
+    /// Starts callsign, which reads its objects from the manifests.
+    pub(crate) fn callsign(
+        subject: &Subject,
+        variant: &Variant,
+        api: &Api,
+        manifests: &Path,
+    ) -> Result<Self, String> {
+        let arguments = ["--manifests".to_owned(), manifests.display().to_string()];
+        Self::start(subject, variant, api, &arguments, &[])
+    }
+
+    fn start(
+        subject: &Subject,
+        variant: &Variant,
+        api: &Api,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Self, String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let port = Reservation::new()?;
+        let world = Upstream::start()?;
+        let script: Vec<String> = WORLD.trim().lines().map(str::to_owned).collect();
+        world.script(&script)?;
+        let corefile = variant
+            .corefile
+            .replace("@port", &port.port.to_string())
+            .replace("@api", &api.url())
+            .replace("@world", &world.address().to_string());
+        std::fs::write(directory.path().join("Corefile"), corefile)
+            .map_err(|error| error.to_string())?;
+        let mut process = Process::start(subject, directory.path(), arguments, environment)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port));
+        // Both listen only when they know the cluster, or have given up waiting for it.
+        process.wait_until_ready(&[address])?;
+        Ok(Self {
+            address,
+            _world: world,
+            _process: process,
+            _directory: directory,
+            _port: port,
+        })
+    }
+}

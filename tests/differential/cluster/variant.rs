@@ -1,0 +1,331 @@
+//! The Corefiles under which a cluster is compared.
+
+use super::data::Data;
+use super::departure::{STORED, UNREADABLE, UNSYNCED};
+
+/// A Corefile, and the cluster that it is run on.
+pub(crate) struct Variant {
+    /// What is special about it.
+    pub(crate) title: String,
+    /// Where the cluster's objects come from.
+    pub(crate) data: Data,
+    /// The zones whose names are asked for, beside the reverse ones.
+    pub(crate) zones: &'static [&'static str],
+    /// Whether every type is asked for, and a sample of the questions in other ways.
+    pub(crate) full: bool,
+    /// Whether CoreDNS reads its objects as a stream of events (WatchList) instead of a list.
+    pub(crate) streamed: bool,
+    /// The departures that may be seen.
+    pub(crate) departures: &'static [&'static str],
+    /// The Corefile, with `@port`, `@api` and `@world` (an upstream) to be filled in.
+    pub(crate) corefile: String,
+}
+
+/// The zones of most variants.
+const ZONES: &str = "cluster.local in-addr.arpa ip6.arpa";
+
+/// The options of the random clusters, one for each.
+const RANDOM_OPTIONS: &[&str] = &[
+    "",
+    "pods verified\n endpoint_pod_names",
+    "pods insecure\n ignore empty_service\n ttl 30",
+    "pods verified\n labels tier=front\n namespace_labels exposed=yes",
+    "endpoint_pod_names\n namespaces a svc",
+    "noendpoints",
+];
+
+/// All variants; the random clusters are those of the seed.
+pub(crate) fn all(seed: u64) -> Vec<Variant> {
+    let mut variants = vec![
+        options("defaults", "").in_full(),
+        options("pods insecure", "pods insecure").in_full(),
+        options("pods verified", "pods verified"),
+        options("endpoint_pod_names", "endpoint_pod_names"),
+        options("ttl 0", "ttl 0"),
+        options("ttl 30", "ttl 30"),
+        options("ttl 3600", "ttl 3600"),
+        options("noendpoints", "noendpoints"),
+        options("ignore empty_service", "ignore empty_service"),
+        options(
+            "noendpoints and ignore empty_service",
+            "noendpoints\n ignore empty_service",
+        ),
+        options("fallthrough", "fallthrough"),
+        options(
+            "fallthrough of reverse names",
+            "pods insecure\n fallthrough in-addr.arpa ip6.arpa\n ttl 30",
+        ),
+        options(
+            "fallthrough of some names",
+            "fallthrough odd.svc.cluster.local outside.svc.Cluster.Local 70.10.in-addr.arpa",
+        ),
+        options(
+            "namespaces",
+            "namespaces odd missing\n namespaces svc\n pods insecure",
+        ),
+        options("labels", "labels tier=front\n pods verified"),
+        options(
+            "a set of labels",
+            "labels tier in (front, back),app notin (web)",
+        ),
+        options(
+            "namespace_labels",
+            "namespace_labels exposed=yes\n pods insecure",
+        ),
+    ];
+    variants.extend(
+        BLOCKS
+            .iter()
+            .map(|(title, zones, corefile)| block(title, zones, corefile)),
+    );
+    variants.extend(sources());
+    variants.extend(other());
+    for (number, options) in RANDOM_OPTIONS.iter().enumerate() {
+        let seed = seed.wrapping_add(number as u64);
+        variants.push(Variant {
+            title: format!("random {seed}: {}", options.replace("\n ", ", ")),
+            data: Data::Random(seed),
+            full: true,
+            departures: &[],
+            ..self::options("", options)
+        });
+    }
+    variants
+}
+
+/// What the plugin serves: what is special about it, the zones whose names are asked for, the
+/// Corefile.
+const BLOCKS: &[(&str, &[&str], &str)] = &[
+    (
+        "several zones, one inside another",
+        &["cluster.local", "example.com", "inner.cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           kubernetes cluster.local in-addr.arpa example.com inner.cluster.local {
+             endpoint @api
+             pods insecure
+           }
+         }",
+    ),
+    (
+        "two blocks",
+        &["cluster.local", "example.com"],
+        "cluster.local:@port in-addr.arpa:@port ip6.arpa:@port {
+           bind 127.0.0.1
+           kubernetes {
+             endpoint @api
+             ttl 30
+           }
+         }
+         example.com:@port 201.96.10.in-addr.arpa:@port {
+           bind 127.0.0.1
+           kubernetes {
+             endpoint @api
+             ttl 60
+             namespaces odd outside
+           }
+         }",
+    ),
+    (
+        "zones from keys that are networks",
+        &["cluster.local"],
+        "cluster.local:@port 10.96.0.0/12:@port 10.60.0.0/24:@port fd00:60::/64:@port {
+           bind 127.0.0.1
+           kubernetes {
+             endpoint @api
+           }
+         }",
+    ),
+    (
+        "zones that are networks",
+        &["cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           kubernetes Cluster.Local 10.96.0.0/15 10.60.0.0/16 fd00:10:96::/46 {
+             endpoint @api
+           }
+         }",
+    ),
+    (
+        "a zone below svc",
+        &[
+            "cluster.local",
+            "svc.cluster.local",
+            "odd.svc.cluster.local",
+        ],
+        ".:@port {
+           bind 127.0.0.1
+           kubernetes odd.svc.cluster.local svc.cluster.local {
+             endpoint @api
+           }
+         }",
+    ),
+    // So long that the longest targets are no names any more.
+    (
+        "a zone with a long name",
+        &["a-cluster-of-many.in-a-region-far-away.of-a-provider.example"],
+        ".:@port {
+           bind 127.0.0.1
+           kubernetes a-cluster-of-many.in-a-region-far-away.of-a-provider.example in-addr.arpa {
+             endpoint @api
+             pods insecure
+           }
+         }",
+    ),
+    (
+        "all addresses",
+        &["cluster.local"],
+        ".:@port {
+           kubernetes cluster.local in-addr.arpa ip6.arpa {
+             endpoint @api
+           }
+         }",
+    ),
+    (
+        "external names by way of forward",
+        &["cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           errors
+           kubernetes cluster.local in-addr.arpa ip6.arpa {
+             endpoint @api
+             pods insecure
+             ttl 30
+           }
+           forward . @world
+         }",
+    ),
+    (
+        "fallthrough to another plugin",
+        &["cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           errors
+           kubernetes cluster.local in-addr.arpa ip6.arpa {
+             endpoint @api
+             pods insecure
+             fallthrough
+             ttl 30
+           }
+           whoami
+         }",
+    ),
+];
+
+/// Variants of the sample cluster: CoreDNS keeps silent to many a question of them, or answers
+/// others' questions.
+fn other() -> [Variant; 2] {
+    [
+        Variant {
+            data: Data::Sample,
+            ..block(
+                "the root zone",
+                &["cluster.local", "local", ""],
+                ".:@port {
+                   bind 127.0.0.1
+                   kubernetes {
+                     endpoint @api
+                     pods insecure
+                   }
+                 }",
+            )
+        },
+        Variant {
+            data: Data::Sample,
+            departures: &[STORED],
+            ..block(
+                "behind a cache",
+                &["cluster.local"],
+                ".:@port {
+                   bind 127.0.0.1
+                   cache 30
+                   kubernetes cluster.local in-addr.arpa ip6.arpa {
+                     endpoint @api
+                     pods insecure
+                   }
+                 }",
+            )
+        },
+    ]
+}
+
+/// Variants of where a cluster's state comes from.
+fn sources() -> [Variant; 4] {
+    let unknown = |title, fallthrough| Variant {
+        data: Data::Unknown,
+        departures: &[UNSYNCED],
+        ..block(
+            title,
+            &["cluster.local"],
+            &format!(
+                ".:@port {{
+                   bind 127.0.0.1
+                   kubernetes {ZONES} {{
+                     endpoint @api
+                     startup_timeout 1s
+                     {fallthrough}
+                   }}
+                   whoami
+                 }}"
+            ),
+        )
+    };
+    [
+        Variant {
+            data: Data::Sample,
+            streamed: true,
+            departures: &[],
+            ..options("a streamed list", "pods verified")
+        },
+        Variant {
+            data: Data::Own,
+            departures: &[],
+            ..block(
+                "name servers in the cluster",
+                &["cluster.local"],
+                &format!(".:@port {{\n kubernetes {ZONES} {{\n endpoint @api\n }}\n }}"),
+            )
+        },
+        unknown("before the cluster is known", ""),
+        unknown(
+            "before the cluster is known, with fallthrough",
+            "fallthrough",
+        ),
+    ]
+}
+
+/// A variant of the written cluster with these options.
+fn options(title: &str, options: &str) -> Variant {
+    block(
+        title,
+        &["cluster.local"],
+        &format!(
+            ".:@port {{
+               bind 127.0.0.1
+               kubernetes {ZONES} {{
+                 endpoint @api
+                 {options}
+               }}
+             }}"
+        ),
+    )
+}
+
+/// A variant of the written cluster with this Corefile.
+fn block(title: &str, zones: &'static [&'static str], corefile: &str) -> Variant {
+    Variant {
+        title: title.to_owned(),
+        data: Data::Written,
+        zones,
+        full: false,
+        streamed: false,
+        departures: &[UNREADABLE],
+        corefile: corefile.to_owned(),
+    }
+}
+
+impl Variant {
+    fn in_full(self) -> Self {
+        Self { full: true, ..self }
+    }
+}
