@@ -8,6 +8,7 @@ pub mod fall;
 pub mod health;
 pub mod kubernetes;
 pub mod log;
+pub mod metadata;
 pub mod prometheus;
 pub mod ready;
 pub mod reload;
@@ -34,6 +35,7 @@ impl Entry {
 
 /// All plugins, in the order in which a query meets them.
 pub const REGISTRY: &[Entry] = &[
+    Entry::new("metadata", metadata::setup),
     Entry::new("reload", reload::setup),
     Entry::new("bind", bind::setup),
     Entry::new("ready", ready::setup),
@@ -49,7 +51,6 @@ pub const REGISTRY: &[Entry] = &[
 /// Directives of CoreDNS that callsign does not have, or not yet; with what to use instead.
 const MISSING: &[(&str, &str)] = &[
     ("root", NOT_YET),
-    ("metadata", NOT_YET),
     (
         "geoip",
         "a cluster's clients have no place on the map; take the directive out",

@@ -47,6 +47,7 @@ pub fn server(chain: &Arc<Chain>) -> Arc<Server> {
         view: "".into(),
         filters: Vec::new(),
         chain: chain.clone(),
+        metadata: None,
     };
     Server::new(
         "dns://:53",
@@ -73,6 +74,19 @@ pub fn planned(text: &str, files: &Memory) -> Result<Plan, Vec<String>> {
         environment: files,
     };
     plan::plan(&corefile, inputs).map_err(lines)
+}
+
+/// One listener, `dns://:53`, for all server blocks of a Corefile, none of whose tasks is started.
+///
+/// # Panics
+/// The Corefile cannot be used.
+#[must_use]
+pub fn listener(text: &str) -> Arc<Server> {
+    let plan = planned(text, &Memory::default())
+        .unwrap_or_else(|errors| panic!("{text}\n{}", errors.join("\n")));
+    let any_class = plan.sites.iter().any(|site| site.listen.any_class);
+    let blocks = plan.sites.iter().map(|site| site.block.clone());
+    Server::new("dns://:53", (0, 1), blocks, any_class, Arc::new(NoObserver))
 }
 
 /// The one error of a server block with these lines; its own first line is line 2.
