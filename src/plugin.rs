@@ -3,10 +3,13 @@
 //! A plugin is one file here, one line in [`REGISTRY`], and one page in `docs/plugins`.
 
 pub mod bind;
+pub mod cache;
 pub mod errors;
 pub mod fall;
 pub mod health;
+pub mod hosts;
 pub mod kubernetes;
+pub mod loadbalance;
 pub mod log;
 pub mod metadata;
 pub mod prometheus;
@@ -43,7 +46,10 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("prometheus", prometheus::setup),
     Entry::new("errors", errors::setup),
     Entry::new("log", log::setup),
+    Entry::new("loadbalance", loadbalance::setup),
+    Entry::new("cache", cache::setup),
     Entry::new("tls", tls::setup),
+    Entry::new("hosts", hosts::setup),
     Entry::new("kubernetes", kubernetes::setup),
     Entry::new("whoami", whoami::setup),
 ];

@@ -19,6 +19,7 @@ use crate::app::plan::{self, Inputs, Plan};
 use crate::chain::{Chain, Next, Plugin, Reply};
 use crate::corefile::{Corefile, Diagnostic, Errors, Input, Memory};
 use crate::name::Name;
+use crate::plugin::setup::{BlockSetup, Listen, Setup, Shared};
 use crate::query::{Query, Transport};
 use crate::server::{Arrival, Block, Handled, Observer, Server};
 use crate::wire::Flags;
@@ -336,6 +337,70 @@ fn push_line(builder: &mut RecordsBuilder, section: Section, line: &str) {
         ttl: ttl.parse().unwrap_or_else(|_| panic!("no ttl: {line}")),
         rdata: RdataRef::Other(&rdata),
     });
+}
+
+/// What the setup of one directive gave and collected.
+pub struct SetUp<T> {
+    /// What it gave.
+    pub value: T,
+    /// The plugins that it added.
+    pub plugins: Vec<Arc<dyn Plugin>>,
+    /// The warnings, as `LINE:COLUMN: MESSAGE`.
+    pub warnings: Vec<String>,
+}
+
+/// Runs the setup of a directive of the first server block of a Corefile.
+pub fn set_up<T>(
+    corefile: &str,
+    directive: &str,
+    shared: &mut Shared,
+    setup: impl FnOnce(&mut Setup<'_>) -> T,
+) -> SetUp<T> {
+    let environment = Memory::default();
+    let input = Input::text("Corefile", corefile);
+    let corefile = Corefile::load(input, &environment, &crate::plugin::names())
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    let source = &corefile.blocks()[0];
+    let mut block = BlockSetup {
+        zones: source.zones().map(|zone| n(zone.name)).collect(),
+        view: "".into(),
+        root: "/".into(),
+        port: 53,
+        plugins: Vec::new(),
+        filters: Vec::new(),
+        listen: Listen::default(),
+        ready: false,
+    };
+    let mut warnings = Vec::new();
+    let value = setup(&mut Setup {
+        directive: source
+            .directive(directive)
+            .unwrap_or_else(|| panic!("no {directive}")),
+        source,
+        environment: &environment,
+        block: &mut block,
+        shared,
+        warnings: &mut warnings,
+    });
+    SetUp {
+        value,
+        plugins: block.plugins,
+        warnings: warnings.iter().map(place_and_message).collect(),
+    }
+}
+
+/// `LINE:COLUMN: MESSAGE`, and `; HELP` where there is one.
+#[must_use]
+pub fn place_and_message(diagnostic: &Diagnostic) -> String {
+    let mut text = String::new();
+    if let Some(place) = diagnostic.place() {
+        text = format!("{}:{}: ", place.line(), place.column());
+    }
+    text.push_str(diagnostic.message());
+    if let Some(help) = diagnostic.help_text() {
+        text = format!("{text}; {help}");
+    }
+    text
 }
 
 /// A plugin at the end of a chain that answers every question the same, and counts them.
