@@ -5,6 +5,7 @@
 pub mod bind;
 pub mod cache;
 pub mod errors;
+mod expression;
 pub mod fall;
 pub mod health;
 pub mod hosts;
@@ -12,11 +13,13 @@ pub mod kubernetes;
 pub mod loadbalance;
 pub mod log;
 pub mod metadata;
+mod pattern;
 pub mod prometheus;
 pub mod ready;
 pub mod reload;
 pub mod setup;
 pub mod tls;
+pub mod view;
 pub mod whoami;
 
 use crate::corefile::Directive;
@@ -52,6 +55,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("hosts", hosts::setup),
     Entry::new("kubernetes", kubernetes::setup),
     Entry::new("whoami", whoami::setup),
+    Entry::new("view", view::setup),
 ];
 
 /// Directives of CoreDNS that callsign does not have, or not yet; with what to use instead.
@@ -121,7 +125,6 @@ const MISSING: &[(&str, &str)] = &[
     ("erratic", NOT_YET),
     ("on", NOT_YET),
     ("sign", NOT_YET),
-    ("view", NOT_YET),
     (
         "nomad",
         "forward the zone to Consul's DNS instead: forward consul ADDRESS:8600",

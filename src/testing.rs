@@ -368,6 +368,7 @@ pub fn set_up<T>(
         port: 53,
         plugins: Vec::new(),
         filters: Vec::new(),
+        metadata: None,
         listen: Listen::default(),
         ready: false,
     };
