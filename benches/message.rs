@@ -54,6 +54,7 @@ fn server(addresses: u8) -> Arc<Server> {
         zone: Name::root(),
         view: "".into(),
         filters: Vec::new(),
+        metadata: None,
         chain: Chain::new(vec![Arc::new(Addresses(addresses))]),
     };
     Server::new(

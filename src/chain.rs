@@ -222,6 +222,15 @@ pub trait Plugin: Send + Sync {
     /// Runs in a thread that receives queries: it must not block, take a lock that others hold for
     /// long, or read a clock (the query tells the time).
     fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply;
+
+    /// What the plugin knows about a query, by a label that starts with its name
+    /// (`kubernetes/namespace`); nothing, unless it says so. The query is as it entered the server
+    /// block.
+    ///
+    /// Runs where [`Plugin::serve`] runs, but only when another plugin reads the value.
+    fn metadata(&self, _query: &Query<'_>, _label: &str) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// The plugins of one server block, in the order in which a query meets them.
@@ -247,6 +256,14 @@ impl Chain {
     /// The names of the plugins, in order.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.plugins.iter().map(|plugin| plugin.name())
+    }
+
+    /// What one of the plugins knows about a query by a label; see [`Plugin::metadata`].
+    #[must_use]
+    pub fn metadata(&self, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
+        self.plugins
+            .iter()
+            .find_map(|plugin| plugin.metadata(query, label))
     }
 
     /// The whole chain, as the first plugin's caller sees it.

@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha512};
 
 pub use cursor::Cursor;
+pub(crate) use diagnostic::nearest;
 pub use diagnostic::{Diagnostic, Errors, Severity};
 pub use environment::{Environment, Memory, System};
 pub use import::MAX_FILE_BYTES;

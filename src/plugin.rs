@@ -10,6 +10,7 @@ pub mod cache;
 pub mod chaos;
 pub mod dns64;
 pub mod errors;
+mod expression;
 pub mod fall;
 pub mod forward;
 pub mod header;
@@ -20,6 +21,7 @@ pub mod loadbalance;
 pub mod local;
 pub mod log;
 pub mod loop_;
+pub mod metadata;
 pub mod minimal;
 pub mod nsid;
 mod pattern;
@@ -29,6 +31,7 @@ pub mod reload;
 pub mod rewrite;
 pub mod setup;
 pub mod tls;
+pub mod view;
 pub mod whoami;
 
 use crate::corefile::Directive;
@@ -50,6 +53,7 @@ impl Entry {
 
 /// All plugins, in the order in which a query meets them.
 pub const REGISTRY: &[Entry] = &[
+    Entry::new("metadata", metadata::setup),
     Entry::new("reload", reload::setup),
     Entry::new("nsid", nsid::setup),
     Entry::new("bufsize", bufsize::setup),
@@ -75,12 +79,12 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("loop", loop_::setup),
     Entry::new("forward", forward::setup),
     Entry::new("whoami", whoami::setup),
+    Entry::new("view", view::setup),
 ];
 
 /// Directives of CoreDNS that callsign does not have, or not yet; with what to use instead.
 const MISSING: &[(&str, &str)] = &[
     ("root", NOT_YET),
-    ("metadata", NOT_YET),
     (
         "geoip",
         "a cluster's clients have no place on the map; take the directive out",
@@ -135,7 +139,6 @@ const MISSING: &[(&str, &str)] = &[
     ("erratic", NOT_YET),
     ("on", NOT_YET),
     ("sign", NOT_YET),
-    ("view", NOT_YET),
     (
         "nomad",
         "forward the zone to Consul's DNS instead: forward consul ADDRESS:8600",

@@ -15,6 +15,12 @@ use crate::name::{Name, NameRef};
 use crate::server::Server;
 use crate::wire::{Flags, Opcode};
 
+mod metadata;
+
+use metadata::OwnedMetadata;
+
+pub use metadata::Metadata;
+
 /// How a request came in, and so how its answer goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
@@ -118,6 +124,9 @@ pub struct Query<'q> {
     pub server: &'q Arc<Server>,
     /// The client's question and all that it sets off share one of these.
     pub work: &'q Work,
+    /// Who knows more about the question; see [`Query::metadata`]. `None` where no server block
+    /// on its way has `metadata`.
+    pub metadata: Option<Metadata<'q>>,
 }
 
 impl<'q> Query<'q> {
@@ -182,6 +191,7 @@ impl<'q> Query<'q> {
             }),
             server: self.server.clone(),
             work: Arc::new(self.work.share()),
+            metadata: self.metadata.map(Metadata::to_owned),
         }
     }
 }
@@ -204,6 +214,7 @@ pub struct OwnedQuery {
     pub server: Arc<Server>,
     /// See [`Query::work`].
     pub work: Arc<Work>,
+    metadata: Option<OwnedMetadata>,
 }
 
 #[derive(Clone)]
@@ -232,6 +243,7 @@ impl OwnedQuery {
             }),
             server: &self.server,
             work: &self.work,
+            metadata: self.metadata.as_ref().map(OwnedMetadata::view),
         }
     }
 }

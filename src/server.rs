@@ -41,6 +41,18 @@ pub struct Block {
     pub filters: Vec<Arc<dyn Filter>>,
     /// The plugins.
     pub chain: Arc<Chain>,
+    /// The names for which these plugins provide metadata; `None` where the block has none.
+    pub metadata: Option<Arc<[Name]>>,
+}
+
+impl Block {
+    /// The query with the metadata of this block; `None` where it keeps what it has.
+    #[inline]
+    fn enter<'r>(&'r self, query: &Query<'r>) -> Option<Query<'r>> {
+        let zones = self.metadata.as_ref()?;
+        let covered = zones.iter().any(|zone| query.lower.is_in(zone.view()));
+        Some(query.with_metadata(covered.then_some(&self.chain)))
+    }
 }
 
 /// What the server counts of its own.
@@ -179,6 +191,7 @@ impl Server {
             opt,
             server: self,
             work: &work,
+            metadata: None,
         };
         if qclass != DNSClass::IN && !self.any_class {
             self.observer.dropped(&query, ResponseCode::Refused);
@@ -212,6 +225,8 @@ impl Server {
     /// Matches the query to a server block and asks its chain.
     pub fn serve(&self, query: &Query<'_>) -> Reply {
         let mut parent_of_ds = None;
+        // What the metadata of a block adds stays when its filters refuse, as in CoreDNS.
+        let mut entered: Option<Query<'_>> = None;
         for suffix in query.lower.suffixes() {
             if suffix.is_root() && parent_of_ds.is_some() {
                 // As in CoreDNS, the root's block is nobody's parent.
@@ -224,6 +239,10 @@ impl Server {
                 if block.chain.is_empty() {
                     return self.refuse(query);
                 }
+                if let Some(with) = block.enter(entered.as_ref().unwrap_or(query)) {
+                    entered = Some(with);
+                }
+                let query = entered.as_ref().unwrap_or(query);
                 if !block.filters.iter().all(|filter| filter.accepts(query)) {
                     continue;
                 }
@@ -235,6 +254,7 @@ impl Server {
                 parent_of_ds = Some(block);
             }
         }
+        let query = entered.as_ref().unwrap_or(query);
         match parent_of_ds {
             Some(block) => block.chain.start().serve(query),
             None => self.refuse(query),

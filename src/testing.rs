@@ -49,6 +49,7 @@ pub fn server(chain: &Arc<Chain>) -> Arc<Server> {
         view: "".into(),
         filters: Vec::new(),
         chain: chain.clone(),
+        metadata: None,
     };
     Server::new(
         "dns://:53",
@@ -83,6 +84,19 @@ pub fn planned_with(text: &str, inputs: Inputs<'_>) -> Result<Plan, Vec<String>>
     let (input, known) = (Input::text("Corefile", text), crate::plugin::names());
     let corefile = Corefile::load(input, inputs.environment, &known).map_err(lines)?;
     plan::plan(&corefile, inputs).map_err(lines)
+}
+
+/// One listener, `dns://:53`, for all server blocks of a Corefile, none of whose tasks is started.
+///
+/// # Panics
+/// The Corefile cannot be used.
+#[must_use]
+pub fn listener(text: &str) -> Arc<Server> {
+    let plan = planned(text, &Memory::default())
+        .unwrap_or_else(|errors| panic!("{text}\n{}", errors.join("\n")));
+    let any_class = plan.sites.iter().any(|site| site.listen.any_class);
+    let blocks = plan.sites.iter().map(|site| site.block.clone());
+    Server::new("dns://:53", (0, 1), blocks, any_class, Arc::new(NoObserver))
 }
 
 /// The one error of a server block with these lines; its own first line is line 2.
@@ -373,6 +387,7 @@ pub fn set_up_with<T>(
         port: 53,
         plugins: Vec::new(),
         filters: Vec::new(),
+        metadata: None,
         listen: Listen::default(),
         ready: false,
     };

@@ -128,6 +128,7 @@ impl Context<'_> {
             port: zones.first().map_or(self.dns_port, |(_, _, port, _)| *port),
             plugins: Vec::new(),
             filters: Vec::new(),
+            metadata: None,
             listen: Listen::default(),
             ready: false,
         };
@@ -170,6 +171,7 @@ impl Context<'_> {
                 view: block.view.clone(),
                 filters: block.filters.clone(),
                 chain: chain.clone(),
+                metadata: block.metadata.clone(),
             }),
             place,
         };

@@ -224,7 +224,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// The word of `known` that `word` is most likely a misspelling of.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let length = word.chars().count();
     // One slip in three letters; a long "word" is no misspelling and would be slow to measure.
     let most = (length / 3).clamp(1, 3);

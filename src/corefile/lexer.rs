@@ -9,6 +9,7 @@
 //!   `\"`. The end of the file closes it, and an empty one is then no word.
 //! - `{` and `}` mean something only as whole words, which is the parser's affair.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::place::{Import, Place, Source};
@@ -62,8 +63,28 @@ impl Token {
         &self.place
     }
 
+    /// A part of the text, by bytes: a place within the word. The whole word where quotes with
+    /// escapes, or variables, make the text another than what is written.
+    #[must_use]
+    pub fn part(&self, bytes: Range<usize>) -> Place {
+        let written = self.place.source().text().get(self.place.bytes());
+        let quote = match written {
+            Some(written) if written == &*self.text => 0,
+            Some(written)
+                if written.starts_with('"')
+                    && written.get(1..=self.text.len()) == Some(&*self.text) =>
+            {
+                1
+            }
+            _ => return self.place.clone(),
+        };
+        self.place
+            .within(quote, bytes)
+            .unwrap_or_else(|| self.place.clone())
+    }
+
     /// Whether it is written in quotes.
-    pub(super) fn is_quoted(&self) -> bool {
+    pub(crate) fn is_quoted(&self) -> bool {
         let written = self.place.source().text().get(self.place.bytes());
         written.is_some_and(|written| written.starts_with('"'))
     }

@@ -1,6 +1,7 @@
 //! Where a word of a Corefile stands: its file, line and column, and how it came to be there.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,6 +94,21 @@ impl Place {
         }
     }
 
+    /// A part of the place, by bytes counted from `skip` on: at most to the end of its line.
+    pub(super) fn within(&self, skip: usize, part: Range<usize>) -> Option<Self> {
+        let start = self.start() + skip + part.start;
+        let before = self.source.text.get(self.start()..start)?;
+        let text = self.source.text.get(start..start + part.len())?;
+        let length = text.find('\n').unwrap_or(text.len());
+        let newlines = before.bytes().filter(|byte| *byte == b'\n').count();
+        let place = Self::new(&self.source, start, start + length, self.line);
+        Some(Self {
+            line: self.line + u32::try_from(newlines).ok()?,
+            import: self.import.clone(),
+            ..place
+        })
+    }
+
     /// The file that the place is in.
     #[must_use]
     pub fn source(&self) -> &Arc<Source> {
@@ -121,7 +137,7 @@ impl Place {
 
     /// The bytes of [`Source::text`] that the place covers.
     #[must_use]
-    pub fn bytes(&self) -> std::ops::Range<usize> {
+    pub fn bytes(&self) -> Range<usize> {
         self.start()..usize::try_from(self.end).unwrap_or(usize::MAX)
     }
 

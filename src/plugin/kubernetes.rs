@@ -6,6 +6,7 @@
 
 mod config;
 mod external;
+mod metadata;
 mod records;
 mod source;
 
@@ -164,6 +165,10 @@ impl Plugin for Kubernetes {
             Resolved::External(entry) => external::serve(state, query, asked, &entry),
             Resolved::Refused => Failure::refusal(NAME, ResponseCode::Refused).into(),
         }
+    }
+
+    fn metadata(&self, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
+        metadata::value(&self.state, query, label.strip_prefix("kubernetes/")?)
     }
 }
 

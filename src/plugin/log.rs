@@ -230,19 +230,20 @@ impl Logger {
             response_type: seen.kind.word(),
             response_class: class.word(),
             duration: request.now.elapsed(),
-            metadata: self.metadata(answer),
+            metadata: self.metadata(query, answer),
         });
     }
 
-    /// The values of the metadata that the format asks for; of an answer only, which is where
-    /// plugins leave them.
-    fn metadata(&self, answer: Option<&Answer>) -> Box<[Option<Arc<str>>]> {
+    /// The values of the metadata that the format asks for: what the answer carries, then what
+    /// plugins know about the query.
+    fn metadata(&self, query: &Query<'_>, answer: Option<&Answer>) -> Box<[Option<Arc<str>>]> {
         let labels = self.rule.template.metadata();
         let known = answer.and_then(|answer| answer.extra.as_ref());
         let known = known.map_or(&[][..], |extra| &extra.metadata);
         let value = |label: &str| {
             let found = known.iter().find(|(name, _)| *name == label);
-            found.map(|(_, value)| value.clone())
+            let found = found.map(|(_, value)| value.clone());
+            found.or_else(|| query.metadata(label))
         };
         labels.iter().map(|label| value(label)).collect()
     }

@@ -61,6 +61,8 @@ pub struct BlockSetup {
     pub plugins: Vec<Arc<dyn Plugin>>,
     /// The views' filters so far.
     pub filters: Vec<Arc<dyn Filter>>,
+    /// The names for which the block's plugins provide metadata; `None` where it has none.
+    pub metadata: Option<Arc<[Name]>>,
     /// What the block's listeners are to be.
     pub listen: Listen,
     /// Whether `/ready` waits for the plugins of this block (`ready`).

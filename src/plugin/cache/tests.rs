@@ -556,6 +556,7 @@ fn a_trace_tells_where_an_answer_is_from() {
         opt: None,
         server: &server,
         work: &work,
+        metadata: None,
     };
     drop(server.serve(&query));
     let steps = work.steps();

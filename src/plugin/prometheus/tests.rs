@@ -121,6 +121,7 @@ fn server(registry: &Arc<Registry>, zones: &[&str], view: &str) -> Arc<Server> {
             view: view.into(),
             filters: Vec::new(),
             chain: chain.clone(),
+            metadata: None,
         })
     });
     let observer = Arc::new(Dropped::new(registry, "dns://:53"));

@@ -28,6 +28,7 @@ fn with_query<T>(question: &str, check: impl FnOnce(&Query<'_>) -> T) -> T {
         opt: None,
         server: &server,
         work: &Work::default(),
+        metadata: None,
     })
 }
 

@@ -520,6 +520,7 @@ async fn the_clients_budget_is_not_spent_on_a_renewal() {
         opt: None,
         server: &server,
         work: &work,
+        metadata: None,
     };
     scene.says(new());
     drop(server.serve(&query));

@@ -1,0 +1,103 @@
+//! What the plugin knows of a query for others (`metadata`): the parts of its name, and the pod
+//! that asks.
+
+use std::sync::Arc;
+
+use super::State;
+use crate::kubernetes::zone::Pods;
+use crate::name::Labels;
+use crate::query::Query;
+
+/// The value of a label, `kubernetes/` taken off.
+///
+/// CoreDNS has `client-label/KEY` too; labels of pods are not kept here.
+pub(super) fn value(state: &State, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
+    match label {
+        "client-namespace" => Some(pod(state, query)?.namespace.clone()),
+        "client-pod-name" => Some(pod(state, query)?.name.clone()),
+        _ => of_name(state, query, label),
+    }
+}
+
+/// The pod that asks, where pods are watched.
+fn pod(state: &State, query: &Query<'_>) -> Option<Arc<crate::kubernetes::zone::Pod>> {
+    if state.view.pods != Pods::Verified {
+        return None;
+    }
+    state.cluster.pod_at(query.request.client.ip())
+}
+
+fn of_name(state: &State, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
+    let heads = state
+        .zones
+        .iter()
+        .filter_map(|apex| query.lower.strip_zone(apex.name.view()));
+    let head = heads.min_by_key(|head| head.len())?;
+    let Some(parts) = Parts::of(head) else {
+        return (label == "parse-error").then(|| "invalid query name".into());
+    };
+    let part = match label {
+        "kind" => parts.kind,
+        "namespace" => parts.namespace,
+        "service" => parts.service,
+        "endpoint" => parts.endpoint,
+        "protocol" => parts.protocol,
+        "port-name" => parts.port,
+        _ => return None,
+    };
+    Some(String::from_utf8_lossy(part).into())
+}
+
+/// The parts of a name as CoreDNS calls them; empty where the name does not have them. For a pod,
+/// the service is the label with its address.
+#[derive(Default)]
+struct Parts<'q> {
+    kind: &'q [u8],
+    namespace: &'q [u8],
+    service: &'q [u8],
+    endpoint: &'q [u8],
+    protocol: &'q [u8],
+    port: &'q [u8],
+}
+
+impl<'q> Parts<'q> {
+    /// Takes the labels left of a zone apart; `None` where they are no name of a cluster.
+    fn of(head: &'q [u8]) -> Option<Self> {
+        let labels: Vec<&[u8]> = Labels::of_head(head).collect();
+        let (kind, rest) = match labels.as_slice() {
+            [] => return Some(Self::default()),
+            // The two halves of a zone, which CoreDNS does not take apart.
+            [b"svc" | b"pod"] => return Some(Self::default()),
+            [rest @ .., kind @ (b"svc" | b"pod")] => (*kind, rest),
+            _ => return None,
+        };
+        let mut parts = Self {
+            kind,
+            ..Self::default()
+        };
+        let left = match rest {
+            [namespace] => {
+                parts.namespace = namespace;
+                return Some(parts);
+            }
+            [left @ .., service, namespace] => {
+                (parts.service, parts.namespace) = (service, namespace);
+                left
+            }
+            [] => return Some(parts),
+        };
+        match left {
+            [] => {}
+            [endpoint] => parts.endpoint = endpoint,
+            [port, protocol] => {
+                let bare = |label: &'q [u8]| label.strip_prefix(b"_").unwrap_or(label);
+                (parts.port, parts.protocol) = (bare(port), bare(protocol));
+            }
+            _ => return None,
+        }
+        Some(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests;
