@@ -4,6 +4,7 @@
 //! so a bad Corefile, a taken port or a missing file leaves the old one serving. Sockets that both
 //! have are kept; so is what plugins asked to keep.
 
+pub mod examine;
 pub mod listen;
 pub mod plan;
 mod reload;

@@ -13,6 +13,7 @@
 mod cursor;
 mod diagnostic;
 mod environment;
+mod format;
 mod import;
 mod key;
 mod lexer;
@@ -31,10 +32,11 @@ use sha2::{Digest, Sha512};
 pub use cursor::Cursor;
 pub use diagnostic::{Diagnostic, Errors, Severity};
 pub use environment::{Environment, Memory, System};
+pub use format::format;
 pub use import::MAX_FILE_BYTES;
 pub use key::{Key, Transport};
 pub use lexer::Token;
-pub use place::{Import, Place, Source};
+pub use place::{Import, Origin, Place, Source};
 pub use tree::{Directive, ServerBlock, Zone};
 pub use value::HostPort;
 

@@ -20,6 +20,7 @@
 pub mod answer;
 pub mod app;
 pub mod chain;
+pub mod check;
 pub mod cli;
 pub mod corefile;
 pub mod http;

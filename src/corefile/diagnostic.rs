@@ -18,13 +18,15 @@ use super::place::Place;
 /// The longest message, in characters.
 const MAX_MESSAGE: usize = 400;
 
-/// Whether a [`Diagnostic`] stops the Corefile from being used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a [`Diagnostic`] stops the Corefile from being used. The gravest is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The Corefile cannot be used.
     Error,
     /// The Corefile is used; it may not mean what its writer thinks.
     Warning,
+    /// Worth to be known, and in most Corefiles as it is meant.
+    Hint,
 }
 
 /// One thing that is wrong, or odd, and where.
@@ -35,6 +37,7 @@ pub struct Diagnostic(Box<Content>);
 #[derive(Clone)]
 struct Content {
     severity: Severity,
+    rule: Option<&'static str>,
     message: String,
     place: Option<Place>,
     label: Option<String>,
@@ -55,9 +58,16 @@ impl Diagnostic {
         Self::new(Severity::Warning, message.into())
     }
 
+    /// A hint with no place yet.
+    #[must_use]
+    pub fn hint(message: impl Into<String>) -> Self {
+        Self::new(Severity::Hint, message.into())
+    }
+
     fn new(severity: Severity, message: String) -> Self {
         Self(Box::new(Content {
             severity,
+            rule: None,
             message: one_line(&message),
             place: None,
             label: None,
@@ -101,6 +111,26 @@ impl Diagnostic {
         self
     }
 
+    /// Says how grave it is after all.
+    #[must_use]
+    pub fn graded(mut self, severity: Severity) -> Self {
+        self.0.severity = severity;
+        self
+    }
+
+    /// Says by a short name, for machines, what kind of finding it is: `never-runs`, say.
+    #[must_use]
+    pub fn rule(mut self, rule: &'static str) -> Self {
+        self.0.rule = Some(rule);
+        self
+    }
+
+    /// The kind of finding; the word for its severity where it has no name of its own.
+    #[must_use]
+    pub fn rule_name(&self) -> &'static str {
+        self.0.rule.unwrap_or(self.severity().word())
+    }
+
     /// Whether it stops the Corefile from being used.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -125,6 +155,18 @@ impl Diagnostic {
         self.0.help.as_deref()
     }
 
+    /// What would be right at the place, and what stands there.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.0.label.as_deref()
+    }
+
+    /// Other places that have to do with it, and how.
+    pub fn notes(&self) -> impl Iterator<Item = (&Place, &str)> {
+        let notes = self.0.notes.iter();
+        notes.map(|(place, note)| (place, note.as_str()))
+    }
+
     /// The first line of the text: `FILE:LINE:COLUMN: error: MESSAGE`, for a log of lines.
     #[must_use]
     pub fn headline(&self) -> String {
@@ -132,7 +174,8 @@ impl Diagnostic {
     }
 
     /// Whether both say the same about the same place.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
         let same_place = match (self.place(), other.place()) {
             (Some(one), Some(two)) => one.is_same(two),
             (None, None) => true,
@@ -152,10 +195,12 @@ impl std::error::Error for Diagnostic {}
 
 impl Severity {
     /// The word for texts.
-    fn word(self) -> &'static str {
+    #[must_use]
+    pub fn word(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Hint => "hint",
         }
     }
 }
