@@ -38,7 +38,7 @@ fn v6(found: &Found<'_>) -> usize {
 
 fn srv(found: &Found<'_>) -> usize {
     match found {
-        Found::Service(selection) => selection.srv().targets.len(),
+        Found::Service(selection) => selection.srv(64).targets.len(),
         _ => 0,
     }
 }

@@ -277,7 +277,7 @@ impl Answer {
         let lowest = match &self.body {
             Body::Sets(sets) => sets
                 .iter()
-                .filter(|set| set.data.len() > 0)
+                .filter(|set| !set.data.is_empty())
                 .map(|set| set.ttl)
                 .min(),
             Body::Records(records) => records.min_ttl(),

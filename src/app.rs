@@ -20,11 +20,14 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::corefile::{Corefile, Environment as _, Errors, Input, System};
+use crate::duration::GoDuration;
 use crate::http;
 use crate::metrics::Registry;
+use crate::plugin::prometheus::{Dropped, publish_plugins};
 use crate::plugin::setup::{Settings, Shared};
 use crate::server::Server;
 use crate::server::stream::Limits;
+use crate::telemetry;
 
 use listen::{Bound, Listeners, Wanted};
 use plan::{Inputs, ListenKey, Plan, Site};
@@ -117,8 +120,7 @@ impl App {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running then.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
-        let metrics = Arc::<Registry>::default();
+    pub async fn start(options: Options, metrics: Arc<Registry>) -> Result<Self, StartError> {
         let (listeners, endpoints) = (Listeners::default(), http::Endpoints::default());
         let prepared = prepare(&options, &metrics, HashMap::new(), &listeners, &endpoints).await?;
         let mut app = Self {
@@ -179,7 +181,7 @@ impl App {
         self.running.shared.readiness.drain();
         let lameduck = self.running.shared.lameduck;
         if !lameduck.is_zero() {
-            info!(target: "plugin/health", "Going into lameduck mode for {}", reload::Seconds(lameduck));
+            info!(target: "plugin/health", "Going into lameduck mode for {}", GoDuration(lameduck));
             tokio::time::sleep(lameduck).await;
         }
         self.listeners.drain(self.options.drain).await;
@@ -196,50 +198,56 @@ impl App {
             bound,
             http,
         } = prepared;
-        let total = groups.len();
+        let (served, sites) = self.serve(groups, bound)?;
+        let _ = plan.shared.listening.set(self.listeners.addresses());
+        self.http.swap(http);
+        telemetry::set_stacktrace(plan.shared.stacktrace);
+        let tasks = std::mem::take(&mut plan.shared.tasks);
+        let hash = std::mem::take(&mut plan.hash);
+        let running = Running::of(plan.shared, hash, sites);
+        running.start_tasks(tasks);
+        drop(std::mem::replace(&mut self.running, running));
+        self.listeners.retain(&served, self.options.drain);
+        Ok(())
+    }
+
+    /// Gives each address its server blocks; those addresses, and the zones for the banner.
+    fn serve(
+        &mut self,
+        groups: BTreeMap<ListenKey, Vec<Site>>,
+        bound: Vec<Bound>,
+    ) -> Result<(Vec<ListenKey>, Vec<String>), StartError> {
+        let siblings = groups.len();
         let mut bound: HashMap<_, _> = bound
             .into_iter()
             .map(|bound| (bound.wanted().clone(), bound))
             .collect();
-        let observer = Arc::new(Unobserved);
-        let mut served = Vec::new();
-        let mut sites = Vec::new();
+        let (mut served, mut sites, mut servers) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (key, group)) in groups.into_iter().enumerate() {
             let told = bound.get(&key).map(Bound::key);
-            let told = told
-                .or_else(|| self.listeners.bound_key(&key))
-                .unwrap_or(key.clone());
+            let told = told.or_else(|| self.listeners.bound_key(&key));
+            let told = told.unwrap_or_else(|| key.clone());
             sites.extend(group.iter().map(|site| banner(site, &told)));
             let any_class = group.iter().any(|site| site.listen.any_class);
             let tls = group.iter().find_map(|site| site.listen.tls.clone());
+            // As in CoreDNS, the last block of a listener decides.
             let limits = group
-                .iter()
-                .map(|site| site.listen.limits)
-                .next_back()
-                .unwrap_or(Limits::DEFAULT);
+                .last()
+                .map_or(Limits::DEFAULT, |site| site.listen.limits);
             let blocks = group.into_iter().map(|site| site.block);
-            let server = Server::new(
-                told.to_string(),
-                (index, total),
-                blocks,
-                any_class,
-                observer.clone(),
-            );
+            let place = (index, siblings);
+            let label: Arc<str> = told.to_string().into();
+            let observer = Arc::new(Dropped::new(&self.metrics, label.clone()));
+            let server = Server::new(label, place, blocks, any_class, observer);
+            servers.push(server.clone());
             match bound.remove(&key) {
                 Some(bound) => self.listeners.start(bound, server, limits)?,
                 None => self.listeners.swap(&key, server, tls),
             }
             served.push(key);
         }
-        let _ = plan.shared.listening.set(self.listeners.addresses());
-        self.http.swap(http);
-        let tasks = std::mem::take(&mut plan.shared.tasks);
-        let hash = std::mem::take(&mut plan.hash);
-        let running = Running::of(plan.shared, hash, sites);
-        running.start_tasks(tasks);
-        drop(std::mem::replace(&mut self.running, running));
-        self.listeners.retain(&served, self.options.drain).await;
-        Ok(())
+        publish_plugins(&self.metrics, &servers);
+        Ok((served, sites))
     }
 }
 
@@ -304,7 +312,7 @@ async fn prepare(
     // Set once for each configuration, and this is the one place.
     let _ = plan.shared.runtime.set(tokio::runtime::Handle::current());
     for warning in &plan.warnings {
-        warn!("{}", warning.headline());
+        warn!("{}", warning.message());
     }
     let groups = group(std::mem::take(&mut plan.sites))?;
     let mut bound = Vec::new();
@@ -389,22 +397,6 @@ fn group(sites: Vec<Site>) -> Result<BTreeMap<ListenKey, Vec<Site>>, StartError>
         }
     }
     Ok(groups)
-}
-
-/// Counts nothing.
-struct Unobserved;
-
-impl crate::server::Observer for Unobserved {
-    fn dropped(
-        &self,
-        _: &crate::query::Request,
-        _: hickory_proto::rr::RecordType,
-        _: hickory_proto::op::ResponseCode,
-    ) {
-    }
-    fn panicked(&self, what: &str) {
-        tracing::error!("a plugin panicked: {what}");
-    }
 }
 
 pub use reload::{End, run};

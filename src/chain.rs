@@ -14,6 +14,10 @@ use hickory_proto::op::ResponseCode;
 use crate::answer::{Answer, ExtendedError};
 use crate::query::Query;
 
+mod transfer;
+
+pub use transfer::Transferred;
+
 /// A future that owns all it needs.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
@@ -263,8 +267,18 @@ impl Next<'_> {
                     at: self.at + 1,
                 },
             ),
-            None => Failure::new("", ResponseCode::ServFail, "no next plugin found").into(),
+            None => self.ended(),
         }
+    }
+
+    /// The chain ended and nobody answered; told by the name of its last plugin.
+    #[cold]
+    fn ended(self) -> Reply {
+        let last = self.at.checked_sub(1);
+        let last = last.and_then(|last| self.chain.plugins.get(last));
+        let name = last.map_or("", |plugin| plugin.name());
+        let error = format!("plugin/{name}: no next plugin found");
+        Failure::new("", ResponseCode::ServFail, error).into()
     }
 
     /// The same rest of the same generation, owned: for a prefetch, a refresh of a stale answer, a

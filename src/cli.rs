@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-/// The version that callsign's answers, flags and Corefile follow; tools read it from `-version`.
-pub const COREDNS_VERSION: &str = "1.15.0";
+pub use crate::version::COREDNS as COREDNS_VERSION;
 
 /// The DNS server of a Kubernetes cluster. Takes CoreDNS's Corefile and flags.
 ///
@@ -23,6 +22,7 @@ pub const COREDNS_VERSION: &str = "1.15.0";
     name = "callsign",
     disable_version_flag = true,
     disable_help_subcommand = true,
+    args_override_self = true,
     args_conflicts_with_subcommands = true
 )]
 struct Flags {
@@ -75,6 +75,9 @@ struct Flags {
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     drain: Duration,
 
+    #[arg(hide = true)]
+    stray: Vec<String>,
+
     /// End the process when a forwarding loop is found, as CoreDNS does.
     #[arg(long)]
     strict_loop: bool,
@@ -116,6 +119,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Fmt(arguments)) => return fmt::run(&arguments),
         None => {}
     }
+    if !flags.stray.is_empty() {
+        eprintln!("extra command line arguments: {}", flags.stray.join(" "));
+        return ExitCode::FAILURE;
+    }
     if flags.version {
         print_version();
         return ExitCode::SUCCESS;
@@ -129,22 +136,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     serve::run(flags)
 }
 
-/// Go takes `-conf` for `--conf`. A single letter stays as it is, as does a lone dash.
+/// Go takes `-conf` for `--conf`. A lone dash and `-p`, `-p53`, `-p=53` stay as they are.
 fn double_dash(argument: OsString) -> OsString {
-    match argument.to_str() {
-        Some(text) if text.starts_with('-') && !text.starts_with("--") && text.len() > 2 => {
-            // `-p=53` and `-p53` are of the single letter; `-plugins` is not.
-            let name = text.split('=').next().unwrap_or(text);
-            let single = name.len() == 2
-                || name[1..].starts_with(|c: char| c == 'p')
-                    && name[2..].bytes().all(|b| b.is_ascii_digit());
-            if single {
-                argument
-            } else {
-                format!("-{text}").into()
-            }
-        }
-        _ => argument,
+    let Some(name) = argument.to_str().and_then(|text| text.strip_prefix('-')) else {
+        return argument;
+    };
+    let is_port = name.strip_prefix('p').is_some_and(|rest| {
+        rest.trim_start_matches('=')
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+    });
+    let is_short = name.len() < 2 || name.starts_with('-') || is_port;
+    if is_short {
+        argument
+    } else {
+        format!("--{name}").into()
     }
 }
 

@@ -23,6 +23,7 @@ pub mod chain;
 pub mod check;
 pub mod cli;
 pub mod corefile;
+pub mod duration;
 pub mod http;
 pub mod kubernetes;
 pub mod metrics;
@@ -31,6 +32,8 @@ pub mod plugin;
 pub mod query;
 pub mod readiness;
 pub mod server;
+pub mod telemetry;
 #[cfg(test)]
 pub mod testing;
+pub mod version;
 pub mod wire;

@@ -5,14 +5,17 @@
 //! resolved when a plugin is set up or first needs one, never for each query.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 mod process;
 mod shard;
+mod text;
 
 use shard::Cells;
+
+pub use text::CONTENT_TYPE;
 
 /// Histogram edges of durations in seconds: 0.25 ms doubled 15 times.
 pub const TIME_BUCKETS: [f64; 16] = [
@@ -26,7 +29,7 @@ pub const SIZE_BUCKETS: [f64; 14] = [
     0.0, 100.0, 200.0, 300.0, 400.0, 511.0, 1023.0, 2047.0, 4095.0, 8291.0, 16e3, 32e3, 48e3, 64e3,
 ];
 
-/// Label names and values; names must be in alphabetical order, as the format's readers expect.
+/// Label names and values, in any order; they are told in the order of their names.
 pub type Labels<'l> = &'l [(&'static str, &'l str)];
 
 /// All families of the process.
@@ -38,21 +41,23 @@ pub struct Registry {
 struct Family {
     help: &'static str,
     kind: Kind,
-    children: BTreeMap<String, Child>,
+    children: BTreeMap<Arc<str>, Child>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Counter,
     Gauge,
     Histogram,
 }
 
+#[derive(Clone)]
 enum Child {
     Counter(Counter),
     Gauge(Gauge),
-    Histogram(Histogram),
-    Sampled(Box<dyn Fn() -> f64 + Send + Sync>),
+    /// A histogram, and the edges that it is told by: some or all of its own.
+    Histogram(Histogram, &'static [f64]),
+    Sampled(Arc<dyn Fn() -> f64 + Send + Sync>),
 }
 
 /// A number that only grows.
@@ -74,7 +79,7 @@ pub struct Histogram {
 }
 
 /// A family's name and what it tells.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Desc {
     /// The full name, `coredns_` included.
     pub name: &'static str,
@@ -82,7 +87,14 @@ pub struct Desc {
     pub help: &'static str,
 }
 
+/// Nanoseconds in a second: durations are summed in nanoseconds.
+const NANOS: f64 = 1e9;
+
 impl Counter {
+    fn new() -> Self {
+        Self(Arc::new(Cells::new(1)))
+    }
+
     /// Adds one.
     #[inline]
     pub fn inc(&self) {
@@ -116,29 +128,63 @@ impl Gauge {
 }
 
 impl Histogram {
-    /// Counts `value`.
+    fn new(edges: &'static [f64]) -> Self {
+        // Durations have positive edges only; sizes start at zero and are summed in bytes.
+        let durations = edges.first().is_some_and(|edge| *edge > 0.0);
+        Self {
+            edges,
+            cells: Arc::new(Cells::new(edges.len() + 2)),
+            scale: if durations { NANOS } else { 1.0 },
+        }
+    }
+
+    /// Counts `value`, in the unit of the edges.
     #[inline]
     pub fn observe(&self, value: f64) {
+        self.count(value, (value * self.scale) as u64);
+    }
+
+    /// Counts a time; the edges are in seconds.
+    #[inline]
+    pub fn observe_duration(&self, time: Duration) {
+        // Whole nanoseconds up to 584 years: what a clock can tell loses nothing in the sum.
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.count(nanos as f64 / NANOS, nanos);
+    }
+
+    #[inline]
+    fn count(&self, value: f64, units: u64) {
         let bucket = self
             .edges
             .iter()
             .position(|edge| value <= *edge)
             .unwrap_or(self.edges.len());
-        self.cells.add(bucket, 1);
         self.cells
-            .add(self.edges.len() + 1, (value * self.scale) as u64);
+            .add_two((bucket, 1), (self.edges.len() + 1, units));
+    }
+
+    /// How many values were counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        (0..=self.edges.len()).map(|at| self.cells.sum(at)).sum()
+    }
+
+    /// The sum of all values, in the unit of the edges.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        self.cells.sum(self.edges.len() + 1) as f64 / self.scale
     }
 }
 
 impl Registry {
     /// The counter with these labels, made where it is new.
     pub fn counter(&self, desc: Desc, labels: Labels<'_>) -> Counter {
-        let make = || Child::Counter(Counter(Arc::new(Cells::new(1))));
+        let make = || Child::Counter(Counter::new());
         self.child(desc, Kind::Counter, labels, make, |child| match child {
             Child::Counter(counter) => Some(counter.clone()),
             _ => None,
         })
-        .unwrap_or_else(|| Counter(Arc::new(Cells::new(1))))
+        .unwrap_or_else(Counter::new)
     }
 
     /// The gauge with these labels, made where it is new.
@@ -159,38 +205,43 @@ impl Registry {
         sample: impl Fn() -> f64 + Send + Sync + 'static,
     ) {
         self.family(desc, Kind::Gauge, |family| {
-            family
-                .children
-                .insert(label_text(labels), Child::Sampled(Box::new(sample)));
+            let child = Child::Sampled(Arc::new(sample));
+            family.children.insert(text::labels(labels), child);
         });
     }
 
     /// The histogram with these labels, made where it is new.
     pub fn histogram(&self, desc: Desc, edges: &'static [f64], labels: Labels<'_>) -> Histogram {
-        // Durations are summed in nanoseconds, sizes in bytes.
-        let scale = if edges.first().is_some_and(|edge| *edge > 0.0) {
-            1e9
-        } else {
-            1.0
-        };
-        let new = || Histogram {
-            edges,
-            cells: Arc::new(Cells::new(edges.len() + 2)),
-            scale,
-        };
-        let make = || Child::Histogram(new());
+        let make = || Child::Histogram(Histogram::new(edges), edges);
         self.child(desc, Kind::Histogram, labels, make, |child| match child {
-            Child::Histogram(histogram) => Some(histogram.clone()),
+            Child::Histogram(histogram, _) => Some(histogram.clone()),
             _ => None,
         })
-        .unwrap_or_else(new)
+        .unwrap_or_else(|| Histogram::new(edges))
+    }
+
+    /// Tells a histogram under another name too, by fewer edges: each of `edges` must be one of
+    /// its own. A query then pays for one histogram where a board wants known edges and a person
+    /// wants finer ones.
+    pub fn histogram_view(
+        &self,
+        desc: Desc,
+        edges: &'static [f64],
+        labels: Labels<'_>,
+        histogram: &Histogram,
+    ) {
+        debug_assert!(edges.iter().all(|edge| histogram.edges.contains(edge)));
+        self.family(desc, Kind::Histogram, |family| {
+            let child = Child::Histogram(histogram.clone(), edges);
+            family.children.insert(text::labels(labels), child);
+        });
     }
 
     /// Takes away the child with these labels (a gauge of a configuration that is gone).
     pub fn remove(&self, desc: Desc, labels: Labels<'_>) {
         let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(family) = families.get_mut(desc.name) {
-            family.children.remove(&label_text(labels));
+            family.children.remove(&text::labels(labels));
         }
     }
 
@@ -223,107 +274,83 @@ impl Registry {
     ) -> Option<T> {
         self.family(desc, kind, |family| {
             debug_assert!(family.kind == kind, "{} is of two kinds", desc.name);
-            get(family
-                .children
-                .entry(label_text(labels))
-                .or_insert_with(make))
+            let labels = text::labels(labels);
+            get(family.children.entry(labels).or_insert_with(make))
         })
     }
 
     /// The page that a scrape gets: text format 0.0.4.
+    ///
+    /// Families and children are taken note of first and told with no lock held, so that a query
+    /// that needs a new child does not wait for a scrape.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut page = String::new();
         let families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, family) in families
+        let snapshot: Vec<_> = families
             .iter()
             .filter(|(_, family)| !family.children.is_empty())
-        {
-            let kind = match family.kind {
-                Kind::Counter => "counter",
-                Kind::Gauge => "gauge",
-                Kind::Histogram => "histogram",
-            };
-            let _ = writeln!(page, "# HELP {name} {}\n# TYPE {name} {kind}", family.help);
-            for (labels, child) in &family.children {
-                child.write(&mut page, name, labels);
+            .map(|(name, family)| {
+                let children: Vec<_> = family
+                    .children
+                    .iter()
+                    .map(|(labels, child)| (labels.clone(), child.clone()))
+                    .collect();
+                (*name, family.help, family.kind, children)
+            })
+            .collect();
+        drop(families);
+        let mut page = String::new();
+        for (name, help, kind, children) in snapshot {
+            text::head(&mut page, name, help, kind.word());
+            for (labels, child) in children {
+                child.write(&mut page, name, &labels);
             }
         }
-        drop(families);
         process::write(&mut page);
         page
     }
 }
 
+impl Kind {
+    /// The word of the format.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
 impl Child {
     fn write(&self, page: &mut String, name: &str, labels: &str) {
-        let braced = if labels.is_empty() {
-            String::new()
-        } else {
-            format!("{{{labels}}}")
-        };
-        // Writing to a String cannot fail.
-        let _ = match self {
-            Self::Counter(counter) => writeln!(page, "{name}{braced} {}", counter.get()),
-            Self::Gauge(gauge) => writeln!(page, "{name}{braced} {}", gauge.get()),
-            Self::Sampled(sample) => writeln!(page, "{name}{braced} {}", sample()),
-            Self::Histogram(histogram) => {
-                histogram.write(page, name, labels, &braced);
-                Ok(())
+        let value = match self {
+            Self::Counter(counter) => counter.get() as f64,
+            Self::Gauge(gauge) => gauge.get(),
+            Self::Sampled(sample) => sample(),
+            Self::Histogram(histogram, edges) => {
+                return histogram.write(page, name, labels, edges);
             }
         };
+        text::sample(page, (name, ""), labels, value);
     }
 }
 
 impl Histogram {
-    fn write(&self, page: &mut String, name: &str, labels: &str, braced: &str) {
-        let comma = if labels.is_empty() { "" } else { "," };
+    fn write(&self, page: &mut String, name: &str, labels: &str, told: &[f64]) {
         let mut total = 0;
+        let mut told = told.iter().peekable();
         for (at, edge) in self.edges.iter().enumerate() {
             total += self.cells.sum(at);
-            let _ = writeln!(
-                page,
-                "{name}_bucket{{{labels}{comma}le=\"{}\"}} {total}",
-                Edge(*edge)
-            );
-        }
-        total += self.cells.sum(self.edges.len());
-        let sum = self.cells.sum(self.edges.len() + 1) as f64 / self.scale;
-        let _ = writeln!(page, "{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {total}");
-        let _ = writeln!(page, "{name}_sum{braced} {sum}");
-        let _ = writeln!(page, "{name}_count{braced} {total}");
-    }
-}
-
-/// An edge as Go prints it: boards select buckets by this text.
-struct Edge(f64);
-
-impl std::fmt::Display for Edge {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// `name="value",...` with values escaped, so that no name from a query can break the page.
-fn label_text(labels: Labels<'_>) -> String {
-    let mut text = String::new();
-    for (name, value) in labels {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.push_str(name);
-        text.push_str("=\"");
-        for character in value.chars() {
-            match character {
-                '\\' => text.push_str("\\\\"),
-                '"' => text.push_str("\\\""),
-                '\n' => text.push_str("\\n"),
-                other => text.push(other),
+            if told.next_if_eq(&edge).is_some() {
+                text::bucket(page, name, labels, *edge, total);
             }
         }
-        text.push('"');
+        total += self.cells.sum(self.edges.len());
+        text::bucket(page, name, labels, f64::INFINITY, total);
+        text::sample(page, (name, "_sum"), labels, self.sum());
+        text::count(page, (name, "_count"), labels, total);
     }
-    text
 }
 
 /// A number that goes up and down by one, for what is in flight.
@@ -356,53 +383,4 @@ impl Drop for InFlightGuard {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COUNT: Desc = Desc {
-        name: "t_total",
-        help: "Counts.",
-    };
-    const SIZES: Desc = Desc {
-        name: "t_bytes",
-        help: "Sizes.",
-    };
-
-    #[test]
-    fn a_page_is_the_classic_text_format() {
-        let registry = Registry::default();
-        registry.counter(COUNT, &[("zone", "a\"b\n")]).add(2);
-        registry.counter(COUNT, &[("zone", "a\"b\n")]).inc();
-        let sizes = registry.histogram(SIZES, &SIZE_BUCKETS, &[("proto", "udp")]);
-        sizes.observe(0.0);
-        sizes.observe(100.0);
-        sizes.observe(1e6);
-        let page = registry.text();
-        for line in [
-            "# HELP t_total Counts.",
-            "# TYPE t_total counter",
-            r#"t_total{zone="a\"b\n"} 3"#,
-            "# TYPE t_bytes histogram",
-            r#"t_bytes_bucket{proto="udp",le="0"} 1"#,
-            r#"t_bytes_bucket{proto="udp",le="100"} 2"#,
-            r#"t_bytes_bucket{proto="udp",le="64000"} 2"#,
-            r#"t_bytes_bucket{proto="udp",le="+Inf"} 3"#,
-            r#"t_bytes_sum{proto="udp"} 1000100"#,
-            r#"t_bytes_count{proto="udp"} 3"#,
-        ] {
-            assert!(page.lines().any(|have| have == line), "{line}\n{page}");
-        }
-    }
-
-    #[test]
-    fn counts_of_many_threads_add_up() {
-        let registry = Registry::default();
-        let counter = registry.counter(COUNT, &[]);
-        std::thread::scope(|scope| {
-            for _ in 0..40 {
-                scope.spawn(|| (0..1000).for_each(|_| counter.inc()));
-            }
-        });
-        assert_eq!(counter.get(), 40_000);
-    }
-}
+mod tests;

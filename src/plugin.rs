@@ -3,10 +3,22 @@
 //! A plugin is one file here, one line in [`REGISTRY`], and one page in `docs/plugins`.
 
 pub mod bind;
+pub mod cache;
+pub mod errors;
 pub mod fall;
+pub mod forward;
+pub mod health;
+pub mod hosts;
 pub mod kubernetes;
+pub mod loadbalance;
+pub mod log;
+pub mod loop_;
+pub mod prometheus;
+pub mod ready;
 pub mod reload;
 pub mod setup;
+pub mod tls;
+pub mod whoami;
 
 use crate::corefile::Directive;
 use setup::{Setup, SetupError};
@@ -29,7 +41,19 @@ impl Entry {
 pub const REGISTRY: &[Entry] = &[
     Entry::new("reload", reload::setup),
     Entry::new("bind", bind::setup),
+    Entry::new("ready", ready::setup),
+    Entry::new("health", health::setup),
+    Entry::new("prometheus", prometheus::setup),
+    Entry::new("errors", errors::setup),
+    Entry::new("log", log::setup),
+    Entry::new("loadbalance", loadbalance::setup),
+    Entry::new("cache", cache::setup),
+    Entry::new("tls", tls::setup),
+    Entry::new("hosts", hosts::setup),
     Entry::new("kubernetes", kubernetes::setup),
+    Entry::new("loop", loop_::setup),
+    Entry::new("forward", forward::setup),
+    Entry::new("whoami", whoami::setup),
 ];
 
 /// Directives of CoreDNS that callsign does not have, or not yet; with what to use instead.

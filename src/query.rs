@@ -277,7 +277,15 @@ impl Work {
             .unwrap_or_default()
     }
 
-    fn share(&self) -> Self {
+    /// Whether steps are recorded.
+    #[must_use]
+    pub fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    /// A handle on the same budget and trace, for work that outlives this one.
+    #[must_use]
+    pub fn share(&self) -> Self {
         let used = || Arc::new(AtomicU16::new(self.used.load(Ordering::Relaxed)));
         Self {
             used: AtomicU16::new(0),

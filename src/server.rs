@@ -46,7 +46,7 @@ pub struct Block {
 /// What the server counts of its own.
 pub trait Observer: Send + Sync {
     /// A request was refused before any chain.
-    fn dropped(&self, request: &Request, qtype: RecordType, rcode: ResponseCode);
+    fn dropped(&self, query: &Query<'_>, rcode: ResponseCode);
     /// A plugin panicked.
     fn panicked(&self, what: &str);
 }
@@ -125,7 +125,8 @@ impl Server {
 
     /// Takes one packet; a reply that is known at once is appended to `out`.
     pub fn handle(self: &Arc<Self>, packet: &[u8], arrival: Arrival, out: &mut Vec<u8>) -> Handled {
-        let decoded = match decode::decode(packet) {
+        let mut scratch = [0; MAX_NAME];
+        let decoded = match decode::decode(packet, &mut scratch) {
             Ok(decoded) => decoded,
             Err(refusal) => {
                 let before = out.len();
@@ -176,8 +177,7 @@ impl Server {
             work: &work,
         };
         if qclass != DNSClass::IN && !self.any_class {
-            self.observer
-                .dropped(&request, qtype, ResponseCode::Refused);
+            self.observer.dropped(&query, ResponseCode::Refused);
             render::failure(&Failure::refusal("", ResponseCode::Refused), &query, out);
             return Handled::Replied;
         }
@@ -250,8 +250,7 @@ impl Server {
     }
 
     fn refuse(&self, query: &Query<'_>) -> Reply {
-        self.observer
-            .dropped(query.request, query.qtype, ResponseCode::Refused);
+        self.observer.dropped(query, ResponseCode::Refused);
         Failure::refusal("", ResponseCode::Refused).into()
     }
 
@@ -262,8 +261,7 @@ impl Server {
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
         self.observer.panicked(&what);
-        self.observer
-            .dropped(query.request, query.qtype, ResponseCode::ServFail);
+        self.observer.dropped(query, ResponseCode::ServFail);
         Failure::refusal("", ResponseCode::ServFail).into()
     }
 }

@@ -3,6 +3,7 @@
 //! The reply is rendered by this crate and read back by hickory-proto, so a test of a plugin also
 //! holds the renderer to what another library understands.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,9 +15,12 @@ use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Origin, RdataRef, RecordRef, RecordsBuilder, Section};
+use crate::app::plan::{self, Inputs, Plan};
 use crate::chain::{Chain, Next, Plugin, Reply};
+use crate::corefile::{Corefile, Diagnostic, Errors, Input, Memory};
 use crate::name::Name;
-use crate::query::{Query, Request, Transport};
+use crate::plugin::setup::{BlockSetup, Listen, Setup, Shared};
+use crate::query::{Query, Transport};
 use crate::server::{Arrival, Block, Handled, Observer, Server};
 use crate::wire::Flags;
 
@@ -30,7 +34,7 @@ pub fn n(text: &str) -> Name {
 pub struct NoObserver;
 
 impl Observer for NoObserver {
-    fn dropped(&self, _: &Request, _: RecordType, _: ResponseCode) {}
+    fn dropped(&self, _: &Query<'_>, _: ResponseCode) {}
     fn panicked(&self, what: &str) {
         panic!("a plugin panicked: {what}");
     }
@@ -52,6 +56,34 @@ pub fn server(chain: &Arc<Chain>) -> Arc<Server> {
         true,
         Arc::new(NoObserver),
     )
+}
+
+/// What a Corefile asks for, read with these files and started in no part.
+///
+/// # Errors
+/// All that is wrong with it, one line each.
+pub fn planned(text: &str, files: &Memory) -> Result<Plan, Vec<String>> {
+    let lines = |errors: Errors| errors.errors().iter().map(Diagnostic::headline).collect();
+    let known = crate::plugin::names();
+    let corefile = Corefile::load(Input::text("Corefile", text), files, &known).map_err(lines)?;
+    let inputs = Inputs {
+        dns_port: 53,
+        metrics: Arc::default(),
+        settings: Arc::default(),
+        previous: HashMap::new(),
+        environment: files,
+    };
+    plan::plan(&corefile, inputs).map_err(lines)
+}
+
+/// The one error of a server block with these lines; its own first line is line 2.
+#[must_use]
+pub fn setup_error(lines: &str) -> String {
+    let text = format!("example.org {{\n{lines}\n}}\n");
+    match planned(&text, &Memory::default()) {
+        Ok(_) => panic!("no error:\n{text}"),
+        Err(errors) => errors.join("\n"),
+    }
 }
 
 /// A question: `Ask::new("name. TYPE")`, then what is unusual about it.
@@ -291,6 +323,70 @@ fn push_line(builder: &mut RecordsBuilder, section: Section, line: &str) {
         ttl: ttl.parse().unwrap_or_else(|_| panic!("no ttl: {line}")),
         rdata: RdataRef::Other(&rdata),
     });
+}
+
+/// What the setup of one directive gave and collected.
+pub struct SetUp<T> {
+    /// What it gave.
+    pub value: T,
+    /// The plugins that it added.
+    pub plugins: Vec<Arc<dyn Plugin>>,
+    /// The warnings, as `LINE:COLUMN: MESSAGE`.
+    pub warnings: Vec<String>,
+}
+
+/// Runs the setup of a directive of the first server block of a Corefile.
+pub fn set_up<T>(
+    corefile: &str,
+    directive: &str,
+    shared: &mut Shared,
+    setup: impl FnOnce(&mut Setup<'_>) -> T,
+) -> SetUp<T> {
+    let environment = Memory::default();
+    let input = Input::text("Corefile", corefile);
+    let corefile = Corefile::load(input, &environment, &crate::plugin::names())
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    let source = &corefile.blocks()[0];
+    let mut block = BlockSetup {
+        zones: source.zones().map(|zone| n(zone.name)).collect(),
+        view: "".into(),
+        root: "/".into(),
+        port: 53,
+        plugins: Vec::new(),
+        filters: Vec::new(),
+        listen: Listen::default(),
+        ready: false,
+    };
+    let mut warnings = Vec::new();
+    let value = setup(&mut Setup {
+        directive: source
+            .directive(directive)
+            .unwrap_or_else(|| panic!("no {directive}")),
+        source,
+        environment: &environment,
+        block: &mut block,
+        shared,
+        warnings: &mut warnings,
+    });
+    SetUp {
+        value,
+        plugins: block.plugins,
+        warnings: warnings.iter().map(place_and_message).collect(),
+    }
+}
+
+/// `LINE:COLUMN: MESSAGE`, and `; HELP` where there is one.
+#[must_use]
+pub fn place_and_message(diagnostic: &Diagnostic) -> String {
+    let mut text = String::new();
+    if let Some(place) = diagnostic.place() {
+        text = format!("{}:{}: ", place.line(), place.column());
+    }
+    text.push_str(diagnostic.message());
+    if let Some(help) = diagnostic.help_text() {
+        text = format!("{text}; {help}");
+    }
+    text
 }
 
 /// A plugin at the end of a chain that answers every question the same, and counts them.

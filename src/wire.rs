@@ -2,6 +2,8 @@
 
 use hickory_proto::rr::RecordType;
 
+pub mod mnemonic;
+
 /// The header's length in bytes.
 pub const HEADER_LEN: usize = 12;
 

@@ -277,7 +277,7 @@ impl Listeners {
 
     /// Lets go of the addresses that are not wanted any more, once nobody asks there, or after
     /// `most`.
-    pub async fn retain(&mut self, wanted: &[ListenKey], most: Duration) {
+    pub fn retain(&mut self, wanted: &[ListenKey], most: Duration) {
         let gone: Vec<_> = self
             .active
             .keys()

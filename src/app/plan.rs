@@ -129,6 +129,7 @@ impl Context<'_> {
             plugins: Vec::new(),
             filters: Vec::new(),
             listen: Listen::default(),
+            ready: false,
         };
         for entry in REGISTRY {
             let Some(directive) = self.source.directive(entry.name) else {

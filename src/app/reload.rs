@@ -1,6 +1,5 @@
 //! The life of a running server: signals, and the Corefile's changes.
 
-use std::fmt;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -59,22 +58,42 @@ pub async fn run(mut app: App) -> std::io::Result<End> {
     let mut watch = Watch::new(&app);
     loop {
         tokio::select! {
-            _ = signals.term.recv() => break,
-            _ = signals.interrupt.recv() => break,
-            _ = signals.quit.recv() => return Ok(End::AtOnce(131)),
+            _ = signals.term.recv() => {
+                info!("SIGTERM: Shutting down servers then terminating");
+                break;
+            }
+            _ = signals.interrupt.recv() => {
+                info!("SIGINT: Shutting down");
+                break;
+            }
+            _ = signals.quit.recv() => return Ok(quit()),
             _ = signals.reload.recv() => {
-                info!("Reloading");
-                watch.reload(&mut app).await;
+                info!("SIGUSR1: Reloading");
+                watch.reload(&mut app, Asker::Signal).await;
             }
             () = watch.due() => watch.look(&mut app).await,
         }
     }
-    info!("SIGTERM: Shutting down servers then terminating");
     tokio::select! {
         () = app.stop() => Ok(End::Stopped),
-        _ = signals.interrupt.recv() => Ok(End::AtOnce(2)),
-        _ = signals.quit.recv() => Ok(End::AtOnce(131)),
+        _ = signals.interrupt.recv() => {
+            info!("SIGINT: Force quit");
+            Ok(End::AtOnce(2))
+        }
+        _ = signals.quit.recv() => Ok(quit()),
     }
+}
+
+fn quit() -> End {
+    info!("SIGQUIT: Quitting process immediately");
+    End::AtOnce(0)
+}
+
+/// Who asks for a reload.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    Signal,
+    Plugin,
 }
 
 /// Looks at the Corefile now and then, where the `reload` plugin asks for it.
@@ -117,13 +136,13 @@ impl Watch {
             Err(errors) => errors.to_string(),
         };
         if now != app.hash() && self.bad.as_ref() != Some(&now) {
-            info!("Reloading");
             self.bad = Some(now);
-            self.reload(app).await;
+            self.reload(app, Asker::Plugin).await;
         }
     }
 
-    async fn reload(&mut self, app: &mut App) {
+    async fn reload(&mut self, app: &mut App, asker: Asker) {
+        info!("Reloading");
         match app.reload().await {
             Ok(()) => {
                 self.bad = None;
@@ -132,7 +151,7 @@ impl Watch {
             }
             Err(failed) => {
                 app.metrics.counter(FAILED, &[]).inc();
-                tell_failure(&failed);
+                tell_failure(&failed, asker);
                 app.running.shared.readiness.warn(&failed.to_string());
             }
         }
@@ -154,18 +173,18 @@ impl Watch {
 }
 
 /// The old configuration serves on; a person must learn why the new one does not.
-fn tell_failure(failed: &StartError) {
-    for line in failed.to_string().lines() {
-        error!("{line}");
+fn tell_failure(failed: &StartError, asker: Asker) {
+    let text = failed.to_string();
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    match asker {
+        Asker::Signal => error!("SIGUSR1: {first}"),
+        Asker::Plugin => {
+            error!(target: "plugin/reload", "Corefile changed but reload failed: {first}");
+        }
     }
+    lines
+        .filter(|line| !line.is_empty())
+        .for_each(|line| error!("{line}"));
     error!("the Corefile is not used; the configuration before it serves on");
-}
-
-/// A duration as Go prints it, whole seconds and milliseconds.
-pub(super) struct Seconds(pub(super) Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}s", self.0.as_secs_f64())
-    }
 }

@@ -4,11 +4,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{COREDNS_VERSION, Flags, LogFormat, platform};
 use crate::app::{self, App, Conf, End, Options};
 use crate::kubernetes::manifests::Source;
+use crate::metrics::Registry;
 use crate::plugin::setup::Settings;
+use crate::telemetry::{self, Format};
 
 /// The Corefile that is served where there is none.
 const EMBEDDED: &str = include_str!("../../config/Corefile");
@@ -16,6 +19,8 @@ const EMBEDDED: &str = include_str!("../../config/Corefile");
 const SAMPLE: &str = "config/cluster";
 /// More UDP threads than this gain nothing for one address, and cost memory.
 const MOST_THREADS: usize = 8;
+/// How long the end waits for the log's reader.
+const LAST_LINES: Duration = Duration::from_millis(500);
 /// Threads of the runtime: forwards, streams, HTTP and the watch of the cluster.
 const MOST_WORKERS: usize = 4;
 
@@ -36,6 +41,23 @@ pub(super) fn run(flags: Flags) -> ExitCode {
 }
 
 async fn serve(flags: Flags, processors: usize) -> ExitCode {
+    let metrics = Arc::<Registry>::default();
+    let format = match flags.log_format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    if let Err(error) = telemetry::init(format, &metrics) {
+        return fail(format_args!(
+            "the system gives no thread for the log: {error}"
+        ));
+    }
+    let code = serve_until_end(flags, processors, metrics).await;
+    // What was logged last must not be lost with the process.
+    telemetry::output().close(LAST_LINES);
+    code
+}
+
+async fn serve_until_end(flags: Flags, processors: usize, metrics: Arc<Registry>) -> ExitCode {
     let (conf, embedded) = match conf(flags.conf.as_deref()) {
         Ok(found) => found,
         Err(error) => return fail(error),
@@ -52,11 +74,14 @@ async fn serve(flags: Flags, processors: usize) -> ExitCode {
     let options = Options {
         conf,
         dns_port: flags.dns_port,
-        threads: flags.threads.unwrap_or(processors.min(MOST_THREADS)).max(1),
+        threads: flags
+            .threads
+            .unwrap_or_else(|| processors.min(MOST_THREADS))
+            .max(1),
         drain: flags.drain,
         settings: Arc::new(settings),
     };
-    let app = match App::start(options).await {
+    let app = match App::start(options, metrics).await {
         Ok(app) => app,
         Err(error) => return fail(error),
     };
@@ -106,19 +131,22 @@ fn write_pid(path: Option<&Path>) -> Result<(), String> {
 
 /// CoreDNS's start-up lines, and for the sample cluster what to try.
 fn banner(app: &App, embedded: bool) {
-    app.sites().iter().for_each(|site| println!("{site}"));
-    println!("CoreDNS-{COREDNS_VERSION}\n{}", platform());
-    println!("callsign-{}", env!("CARGO_PKG_VERSION"));
+    let mut lines: Vec<String> = app.sites().to_vec();
+    lines.push(format!("CoreDNS-{COREDNS_VERSION}"));
+    lines.push(platform());
+    lines.push(format!("callsign-{}", env!("CARGO_PKG_VERSION")));
     if embedded {
-        println!("\nThis is a sample cluster. Try:");
+        lines.push("This is a sample cluster. Try:".into());
         for question in [
             "idp-server.idp-system.svc.cluster.local",
-            "postgres-0.postgres-headless.production.svc.cluster.local",
+            "postgres-headless.production.svc.cluster.local",
             "SRV _http._tcp.idp-server.idp-system.svc.cluster.local",
         ] {
-            println!("  dig @127.0.0.1 -p 1053 {question}");
+            lines.push(format!("  dig @127.0.0.1 -p 1053 +short {question}"));
         }
     }
+    let output = telemetry::output();
+    lines.iter().for_each(|line| output.announce(line));
 }
 
 fn fail(error: impl std::fmt::Display) -> ExitCode {

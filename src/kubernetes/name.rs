@@ -169,6 +169,19 @@ pub fn reverse(name: &[u8]) -> Option<IpAddr> {
     reverse6(nibbles).map(|address| IpAddr::V6(address).to_canonical())
 }
 
+/// The labels of a Service and its namespace in wire form: the [`Service::key`] of a question for
+/// it. `None` where one of them is no label.
+#[must_use]
+pub fn service_key(namespace: &str, service: &str) -> Option<Box<[u8]>> {
+    let mut key = Vec::with_capacity(service.len() + namespace.len() + 2);
+    for label in [service, namespace] {
+        let length = u8::try_from(label.len()).ok();
+        key.push(length.filter(|length| (1..=63).contains(length))?);
+        key.extend_from_slice(label.as_bytes());
+    }
+    Some(key.into())
+}
+
 fn reverse4(labels: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
     let mut rest = labels;

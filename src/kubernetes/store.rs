@@ -15,6 +15,7 @@ mod services;
 mod slices;
 
 use super::event::Event;
+use super::name::service_key;
 use super::object::{Key, Kind, Object, Port};
 use super::zone::{Named, Namespace, Service, Slice, Zone};
 use foldhash::fast::RandomState;
@@ -102,7 +103,7 @@ impl Store {
                 known.is_some_and(|namespace| self.delete_namespace(&namespace))
             }
             Kind::Service => {
-                let name = wire_name(&key.namespace, &key.name);
+                let name = service_key(&key.namespace, &key.name);
                 let known = name.and_then(|name| self.zone.service(&name));
                 known.is_some_and(|service| self.delete_service(&service))
             }
@@ -184,18 +185,6 @@ impl Store {
     fn list(&self, kind: Kind) -> u32 {
         self.lists.get(&kind).copied().unwrap_or_default()
     }
-}
-
-/// The labels of a Service and its namespace in wire form: the key of the zone. `None` where one
-/// of them is no label.
-fn wire_name(namespace: &str, service: &str) -> Option<Box<[u8]>> {
-    let mut name = Vec::with_capacity(service.len() + namespace.len() + 2);
-    for label in [service, namespace] {
-        let length = u8::try_from(label.len()).ok();
-        name.push(length.filter(|length| (1..=63).contains(length))?);
-        name.extend_from_slice(label.as_bytes());
-    }
-    Some(name.into())
 }
 
 /// Counts what was `before` as what is `after`.

@@ -182,7 +182,7 @@ fn selected(selection: &Selection<'_>, parsed: &Parsed<'_>, qtype: &str) -> Vec<
             addresses.map(|address| format!("AAAA {address}")).collect()
         }
         _ => {
-            let srv = selection.srv();
+            let srv = selection.srv(usize::MAX);
             let mut records = Vec::new();
             for target in &srv.targets {
                 let name = under(target.endpoint, &service);

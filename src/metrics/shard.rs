@@ -44,6 +44,12 @@ impl Drop for Row {
     }
 }
 
+/// This thread's row. A thread that is ending has none any more; the first row serves all.
+#[inline]
+fn row() -> usize {
+    ROW.try_with(Row::get).unwrap_or(0)
+}
+
 /// A row of numbers for each writing thread; a reader adds the rows up.
 pub(super) struct Cells {
     numbers: Box<[AtomicU64]>,
@@ -64,8 +70,19 @@ impl Cells {
     /// Adds to one number, in this thread's row.
     #[inline]
     pub(super) fn add(&self, which: usize, amount: u64) {
-        // A thread that is ending has no row any more; the first row serves all.
-        let row = ROW.try_with(Row::get).unwrap_or(0);
+        self.add_in(row(), which, amount);
+    }
+
+    /// Adds to two numbers, looking for this thread's row once.
+    #[inline]
+    pub(super) fn add_two(&self, one: (usize, u64), other: (usize, u64)) {
+        let row = row();
+        self.add_in(row, one.0, one.1);
+        self.add_in(row, other.0, other.1);
+    }
+
+    #[inline]
+    fn add_in(&self, row: usize, which: usize, amount: u64) {
         let Some(number) = self.numbers.get(row * self.stride + which) else {
             return;
         };

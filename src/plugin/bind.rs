@@ -1,30 +1,144 @@
 //! `bind`: the addresses that a server block is served on.
+//!
+//! Names of interfaces are looked up at start, so that a Corefile can be checked on any machine.
 
 use std::net::IpAddr;
 
-use super::setup::{Setup, SetupError};
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::{SockaddrIn6, SockaddrStorage};
 
-/// Reads the directive.
+use super::setup::{Setup, SetupError};
+use crate::corefile::Directive;
+
+/// One `bind`: addresses and names of interfaces, as they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// To be served.
+    pub hosts: Vec<String>,
+    /// Not to be served, of those.
+    pub except: Vec<String>,
+}
+
+/// An interface of this machine, with one of its addresses if it has any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The interface's name.
+    pub name: String,
+    /// One of its addresses.
+    pub address: Option<IpAddr>,
+}
+
+/// Reads `bind ADDRESS|INTERFACE... { except ADDRESS|INTERFACE... }`, any number of times.
 ///
 /// # Errors
-/// To come with the plugin.
-pub fn setup(_: &mut Setup<'_>) -> Result<(), SetupError> {
+/// No address at all; options that there are not.
+pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
+    setup.block.listen.bind = parse(setup.directive)?;
     Ok(())
 }
 
-/// The addresses behind addresses and interface names.
+fn parse(directive: &Directive) -> Result<Vec<Rule>, SetupError> {
+    let mut rules = Vec::new();
+    let mut cursor = directive.cursor();
+    while cursor.next_token().is_some() {
+        let named = cursor.remaining_args();
+        if named.is_empty() {
+            let error = cursor.err("at least one address or interface name is expected");
+            return Err(error.help("write bind 127.0.0.1, or bind eth0"));
+        }
+        let mut rule = Rule {
+            hosts: named.iter().map(|token| token.text().to_owned()).collect(),
+            except: Vec::new(),
+        };
+        while let Some(option) = cursor.next_block() {
+            if option.text() != "except" {
+                let error = option.err(format!("invalid option {:?}", option.text()));
+                return Err(error.help("the option is: except"));
+            }
+            let named = cursor.remaining_args();
+            if named.is_empty() {
+                return Err(cursor.err(
+                    "at least one address or interface must be given to except subdirective",
+                ));
+            }
+            rule.except = named.iter().map(|token| token.text().to_owned()).collect();
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+/// The addresses of this machine's interfaces. IPv6 link-local ones are left out: nobody can ask
+/// them without naming a link, which resolv.conf's readers do not do.
 ///
 /// # Errors
-/// Names what is neither.
-pub fn resolve(hosts: &[String], _except: &[String]) -> Result<Vec<IpAddr>, String> {
-    hosts
-        .iter()
-        .map(|host| host.parse().map_err(|_| host.clone()))
+/// The system does not tell.
+pub fn interfaces() -> Result<Vec<Interface>, String> {
+    let all = getifaddrs().map_err(|error| {
+        format!("failed to get interfaces list, cannot bind by interface name: {error}")
+    })?;
+    let known = all.map(|interface| {
+        let address = interface.address.as_ref();
+        let v4 = address.and_then(SockaddrStorage::as_sockaddr_in);
+        let v6 = address.and_then(SockaddrStorage::as_sockaddr_in6);
+        let v6 = v6.map(SockaddrIn6::ip);
+        let v6 = v6.filter(|address| !address.is_unicast_link_local());
+        Interface {
+            name: interface.interface_name,
+            address: v4.map(|v4| v4.ip().into()).or_else(|| v6.map(IpAddr::V6)),
+        }
+    });
+    Ok(known.collect())
+}
+
+/// This machine's addresses but loopback; none where the system does not tell.
+#[must_use]
+pub fn machine_addresses() -> Vec<IpAddr> {
+    let known = interfaces().unwrap_or_default().into_iter();
+    known
+        .filter_map(|interface| interface.address)
+        .filter(|address| !address.is_loopback())
         .collect()
 }
 
-/// This machine's addresses but loopback.
-#[must_use]
-pub fn machine_addresses() -> Vec<IpAddr> {
-    Vec::new()
+/// The addresses behind the rules, each once, in their order.
+///
+/// # Errors
+/// Names what is neither an address nor an interface; says if nothing is left.
+pub fn resolve(rules: &[Rule], interfaces: &[Interface]) -> Result<Vec<IpAddr>, String> {
+    let mut addresses = Vec::new();
+    for rule in rules {
+        let except = lookup(&rule.except, interfaces)?;
+        for address in lookup(&rule.hosts, interfaces)? {
+            if !except.contains(&address) && !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+    }
+    if addresses.is_empty() {
+        return Err("no address is left to listen on".to_owned());
+    }
+    Ok(addresses)
 }
+
+fn lookup(hosts: &[String], interfaces: &[Interface]) -> Result<Vec<IpAddr>, String> {
+    let mut addresses = Vec::new();
+    for host in hosts {
+        let mut named = interfaces
+            .iter()
+            .filter(|interface| interface.name == *host)
+            .peekable();
+        if named.peek().is_some() {
+            addresses.extend(named.filter_map(|interface| interface.address));
+            continue;
+        }
+        let address = host.parse();
+        addresses.push(
+            address.map_err(|_| format!("not a valid IP address or interface name: {host:?}"))?,
+        );
+    }
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ use crate::corefile::{Diagnostic, Directive, Environment, ServerBlock, Token};
 use crate::http;
 use crate::metrics::Registry;
 use crate::name::Name;
+use crate::plugin::bind;
 use crate::readiness::{Readiness, ReadyFlag};
 use crate::server::stream::Limits;
 use crate::server::{Filter, Server};
@@ -62,14 +63,14 @@ pub struct BlockSetup {
     pub filters: Vec<Arc<dyn Filter>>,
     /// What the block's listeners are to be.
     pub listen: Listen,
+    /// Whether `/ready` waits for the plugins of this block (`ready`).
+    pub ready: bool,
 }
 
 /// What the directives of a block ask of its listeners.
 pub struct Listen {
-    /// Addresses and interface names of `bind`; empty: all addresses.
-    pub bind: Vec<String>,
-    /// Addresses and interface names that `bind` leaves out.
-    pub bind_except: Vec<String>,
+    /// What `bind` names, line by line; empty: all addresses.
+    pub bind: Vec<bind::Rule>,
     /// TLS settings, for listeners that need them.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Whether classes other than IN reach the chain.
@@ -84,7 +85,6 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             bind: Vec::new(),
-            bind_except: Vec::new(),
             tls: None,
             any_class: false,
             sockets: None,
@@ -97,7 +97,8 @@ impl Listen {
     /// The addresses and names to listen on as they are written; one empty text for all.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         let all = self.bind.is_empty().then_some("");
-        self.bind.iter().map(String::as_str).chain(all)
+        let named = self.bind.iter().flat_map(|rule| &rule.hosts);
+        named.map(String::as_str).chain(all)
     }
 
     /// The addresses to listen on, interface names looked up now; `None` is all addresses.
@@ -108,8 +109,8 @@ impl Listen {
         if self.bind.is_empty() {
             return Ok(vec![None]);
         }
-        crate::plugin::bind::resolve(&self.bind, &self.bind_except)
-            .map(|addresses| addresses.into_iter().map(Some).collect())
+        let addresses = bind::resolve(&self.bind, &bind::interfaces()?)?;
+        Ok(addresses.into_iter().map(Some).collect())
     }
 }
 
@@ -138,6 +139,8 @@ pub struct Shared {
     pub http: Vec<http::Endpoint>,
     /// Time to go on serving after a signal to stop, before listeners close.
     pub lameduck: Duration,
+    /// Whether a panic is told with its stack (`errors`).
+    pub stacktrace: bool,
     /// The interval and jitter at which the Corefile is looked at (`reload`).
     pub reload: Option<(Duration, Duration)>,
     /// What must be done, or given up, before the configuration serves. An error keeps it from
@@ -205,6 +208,7 @@ impl Shared {
             readiness: Arc::default(),
             http: Vec::new(),
             lameduck: Duration::ZERO,
+            stacktrace: false,
             reload: None,
             before_serving: Vec::new(),
             tasks: Vec::new(),
@@ -256,17 +260,22 @@ impl Shared {
         self.tasks
             .push((name.into(), Box::new(move |stop| Box::pin(task(stop)))));
     }
-
-    /// A flag that `/ready` waits for.
-    pub fn ready_flag(&self, plugin: &'static str) -> ReadyFlag {
-        self.readiness.register(plugin)
-    }
 }
 
 impl Setup<'_> {
     /// Adds a plugin to the end of the block's chain.
     pub fn push(&mut self, plugin: impl Plugin + 'static) {
         self.block.plugins.push(Arc::new(plugin));
+    }
+
+    /// A flag that `/ready` waits for, if the block has the plugin `ready`.
+    #[must_use]
+    pub fn ready_flag(&self, plugin: &'static str) -> ReadyFlag {
+        if self.block.ready {
+            self.shared.readiness.register(plugin)
+        } else {
+            ReadyFlag::new(plugin)
+        }
     }
 
     /// The zones that these arguments name; the block's own where there is none.
@@ -286,14 +295,16 @@ impl Setup<'_> {
     /// # Errors
     /// Names both places.
     pub fn once(&self) -> Result<(), SetupError> {
-        match self.directive.occurrences().nth(1) {
-            None => Ok(()),
-            Some(_) => {
-                let mut cursor = self.directive.cursor();
-                cursor.next_token();
-                Err(cursor.used_twice())
-            }
+        let mut occurrences = self.directive.occurrences().map(<[Token]>::len);
+        let (Some(first), Some(_)) = (occurrences.next(), occurrences.next()) else {
+            return Ok(());
+        };
+        // To the name of the second one, which follows all words of the first.
+        let mut cursor = self.directive.cursor();
+        for _ in 0..=first {
+            cursor.next_token();
         }
+        Err(cursor.used_twice())
     }
 }
 

@@ -6,7 +6,7 @@
 //! whenever something was cut.
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{DNSClass, RecordType};
 
 use crate::answer::{Answer, ExtendedError, RdataRef, RecordRef, Section};
 use crate::chain::Failure;
@@ -23,6 +23,9 @@ use compress::Compressor;
 const UNFRAGMENTED_V4: usize = 1480;
 /// The same over IPv6.
 const UNFRAGMENTED_V6: usize = 1220;
+/// The EDNS flags that a reply copies from its request, as CoreDNS does: DO and seven bits that have
+/// no meaning yet.
+const ECHOED_FLAGS: u16 = 0xff00;
 /// The EDNS option code of an extended error (RFC 8914).
 const EXTENDED_ERROR: u16 = 15;
 
@@ -129,22 +132,27 @@ pub fn bad_version(query: &Query<'_>, out: &mut Vec<u8>) {
     finish(&mut out[start..], [0; 3], opt.present(), false);
 }
 
-/// Writes the header that refuses a packet; nothing where silence is the answer.
-pub fn refusal(refusal: Refusal, out: &mut Vec<u8>) {
-    let Refusal::Header {
+/// Writes the header that refuses a packet, and its question where there is one; nothing where
+/// silence is the answer.
+pub fn refusal(refusal: Refusal<'_>, out: &mut Vec<u8>) {
+    let Refusal::Reply {
         id,
         opcode,
         flags,
         rcode,
+        question,
     } = refusal
     else {
         return;
     };
-    let flags = flags.without(Flags::Z).with(Flags::QR);
+    let flags = flags.without(Flags::Z).without(Flags::AA).with(Flags::QR);
     let bits = flags.bits() | opcode.bits() | u16::from(rcode.low());
     out.extend_from_slice(&id.to_be_bytes());
     out.extend_from_slice(&bits.to_be_bytes());
-    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&[0, u8::from(question.is_some()), 0, 0, 0, 0, 0, 0]);
+    if let Some((name, qtype, qclass)) = question {
+        write_question(name, qtype, qclass, out);
+    }
 }
 
 /// The length of `answer` with all its records and whole names: what metrics and logs tell. An OPT
@@ -173,9 +181,13 @@ fn write_head(head: &Head, query: &Query<'_>, out: &mut Vec<u8>) {
 }
 
 fn question(query: &Query<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(query.name.as_bytes());
-    out.extend_from_slice(&u16::from(query.qtype).to_be_bytes());
-    out.extend_from_slice(&u16::from(query.qclass).to_be_bytes());
+    write_question(query.name, query.qtype, query.qclass, out);
+}
+
+fn write_question(name: NameRef<'_>, qtype: RecordType, qclass: DNSClass, out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(&u16::from(qtype).to_be_bytes());
+    out.extend_from_slice(&u16::from(qclass).to_be_bytes());
 }
 
 /// Puts the counts, and TC where records were cut, into the header of a finished message.
@@ -393,7 +405,7 @@ impl<'a> OptOut<'a> {
         out.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
         out.extend_from_slice(&self.size.to_be_bytes());
         out.extend_from_slice(&[self.upper, 0]);
-        out.extend_from_slice(&(opt.flags & Opt::DO).to_be_bytes());
+        out.extend_from_slice(&(opt.flags & ECHOED_FLAGS).to_be_bytes());
         let length = u16::try_from(self.options_len()).unwrap_or(0);
         out.extend_from_slice(&length.to_be_bytes());
         if length == 0 {

@@ -41,13 +41,22 @@ fn what_cannot_be_taken_is_refused_with_its_name() {
     for (arguments, told) in [
         (&["-nosuch"][..], "--nosuch"),
         (&["-dns.port", "70000"], "70000"),
-        (&["stray"], "stray"),
         (&["-log-format", "xml"], "xml"),
     ] {
         let (code, _, error) = run(arguments);
         assert_eq!(code, 2, "{arguments:?}: {error}");
         assert!(error.contains(told), "{arguments:?}: {error}");
     }
+}
+
+#[test]
+fn an_argument_too_many_is_refused_as_coredns_does() {
+    let (code, _, error) = run(&["stray"]);
+    assert_eq!(code, 1);
+    assert!(
+        error.contains("extra command line arguments: stray"),
+        "{error}"
+    );
 }
 
 #[test]

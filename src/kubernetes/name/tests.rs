@@ -173,6 +173,21 @@ fn addresses_from_reverse_names() {
     );
 }
 
+#[test]
+fn the_key_of_a_service_is_the_one_in_a_question() {
+    let key = service_key("default", "web").unwrap();
+    let question = wire("a.web.default.svc");
+    let Parsed::Service(service) = parse(&question, Grammar::Cluster) else {
+        panic!("no Service");
+    };
+    assert_eq!(service.key, &*key);
+    let long = "a".repeat(64);
+    assert_eq!(service_key("", "web"), None);
+    assert_eq!(service_key(&long, "web"), None);
+    assert_eq!(service_key("default", &long), None);
+    assert!(service_key("default", &long[1..]).is_some());
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..80)) {

@@ -1,6 +1,7 @@
 //! Services: their own records, and the entry that they share with their slices.
 
-use super::{Store, count, wire_name};
+use super::{Store, count};
+use crate::kubernetes::name::service_key;
 use crate::kubernetes::object::{self, Kind, ServiceKind};
 use crate::kubernetes::zone::{Entry, Named, Service, Shape};
 use smallvec::SmallVec;
@@ -12,7 +13,7 @@ type Addresses = SmallVec<[IpAddr; 2]>;
 impl Store {
     pub(super) fn apply_service(&mut self, service: &object::Service) -> bool {
         let key = &service.key;
-        let Some(name) = wire_name(&key.namespace, &key.name) else {
+        let Some(name) = service_key(&key.namespace, &key.name) else {
             return false;
         };
         let (shape, cluster_ips) = records_of(&service.kind);

@@ -1,6 +1,7 @@
 //! EndpointSlices, merged into the entry of their Service.
 
-use super::{Filed, Store, wire_name};
+use super::{Filed, Store};
+use crate::kubernetes::name::service_key;
 use crate::kubernetes::object::{self, Kind};
 use crate::kubernetes::zone::{Named, Service, Slice};
 use foldhash::fast::RandomState;
@@ -13,7 +14,7 @@ impl Store {
         let Some(key) = Slice::key_of(&slice.key) else {
             return false;
         };
-        let name = wire_name(&slice.key.namespace, &slice.service);
+        let name = service_key(&slice.key.namespace, &slice.service);
         let service = name.as_deref().and_then(|name| self.zone.service(name));
         let list = self.list(Kind::EndpointSlice);
         let known = self.slices.get_key_value(&*key);
@@ -34,8 +35,6 @@ impl Store {
             }
             return left_a_service;
         }
-        // looked up again: the Service may have gone with the slice that left it
-        let service = self.zone.service(&name);
         let service = service.unwrap_or_else(|| self.add_service(name, &slice.key.namespace));
         self.replace(&service, old.as_ref(), Some(&new));
         let is_visible = match &old {

@@ -458,7 +458,7 @@ fn readers_see_the_old_or_the_new_and_nothing_between() {
                 }
             });
         }
-        for turn in 0..2000 {
+        for turn in 0..500 {
             let slice = if turn % 2 == 0 { old } else { new };
             list(&mut store, Kind::EndpointSlice, slice, 1);
             list(&mut store, Kind::Service, "service a/x None", 1);

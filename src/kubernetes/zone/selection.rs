@@ -27,7 +27,7 @@ pub struct Selection<'q> {
 pub struct Srv {
     /// 1 to 100
     pub weight: u16,
-    /// in the order of Service ports or endpoints; empty where no port has a number
+    /// in the order of the endpoints; empty where no port has a number
     pub targets: SmallVec<[Target; 1]>,
 }
 
@@ -104,17 +104,18 @@ impl<'q> Selection<'q> {
         (!some.is_empty()).then_some(some)
     }
 
-    /// The SRV records.
+    /// The SRV records, or the first `most` of them: of a Service with ten thousand endpoints no
+    /// message holds more than a part.
     ///
     /// The weight is 100 shared by all pairs of address and port, those included that give no
     /// record of their own: a second address of a target, a number that another protocol has
     /// too, a port without number.
     #[must_use]
-    pub fn srv(&self) -> Srv {
+    pub fn srv(&self, most: usize) -> Srv {
         let (pairs, targets) = if self.of_endpoints() {
-            self.endpoint_targets()
+            (self.endpoint_pairs(), self.endpoint_targets(most))
         } else {
-            self.service_target()
+            self.service_target(most)
         };
         Srv {
             weight: u16::try_from(100 / pairs.max(1)).map_or(1, |weight| weight.max(1)),
@@ -122,32 +123,46 @@ impl<'q> Selection<'q> {
         }
     }
 
-    /// The Service as the one target, and how many pairs of address and port there are.
-    fn service_target(&self) -> (usize, SmallVec<[Target; 1]>) {
+    /// How many pairs of address and port there are, and the Service as the one target.
+    fn service_target(&self, most: usize) -> (usize, SmallVec<[Target; 1]>) {
         let ports = self.entry.ports();
-        let target = Target {
+        let mut target = Target {
             endpoint: None,
             ports: numbers(self.ports, ports),
             addresses: self.entry.cluster_ips().collect(),
         };
+        target.ports.truncate(most);
         let pairs = self.ports.count(ports) * target.addresses.len();
         let is_empty = target.ports.is_empty() || target.addresses.is_empty();
         (pairs, (!is_empty).then_some(target).into_iter().collect())
     }
 
+    fn endpoint_pairs(&self) -> usize {
+        let pairs = self.slices().map(|(slice, endpoints)| {
+            let endpoints = match self.endpoint {
+                None => slice.ready(),
+                Some(_) => endpoints.count(),
+            };
+            self.ports.count(slice.ports()) * endpoints
+        });
+        pairs.sum()
+    }
+
     /// The endpoints selected as targets, in their order; those of one label are one.
-    fn endpoint_targets(&self) -> (usize, SmallVec<[Target; 1]>) {
-        let mut pairs = 0;
+    fn endpoint_targets(&self, most: usize) -> SmallVec<[Target; 1]> {
         let mut targets = SmallVec::<[Target; 1]>::new();
         let mut labels = Unique::new();
         let mut glue = Unique::new();
+        let mut records = 0;
         for (slice, endpoints) in self.slices() {
-            let count = self.ports.count(slice.ports());
-            let numbers = numbers(self.ports, slice.ports());
+            let mut numbers = numbers(self.ports, slice.ports());
+            numbers.truncate(most);
+            if numbers.is_empty() {
+                continue;
+            }
             for endpoint in endpoints {
-                pairs += count;
-                if numbers.is_empty() {
-                    continue;
+                if records >= most {
+                    return targets;
                 }
                 let label = endpoint.label(self.pod_names);
                 let (place, is_new) = labels.insert(label);
@@ -157,13 +172,13 @@ impl<'q> Selection<'q> {
                 let Some(target) = targets.get_mut(place) else {
                     continue;
                 };
-                target.add_ports(&numbers);
+                records += target.add_ports(&numbers);
                 if glue.insert((place, endpoint.address)).1 {
                     target.addresses.push(endpoint.address);
                 }
             }
         }
-        (pairs, targets)
+        targets
     }
 
     /// Whether the records are of endpoints, not of the Service's own addresses.
@@ -209,26 +224,23 @@ impl Target {
         }
     }
 
-    fn add_ports(&mut self, numbers: &[u16]) {
-        if self.ports.is_empty() {
-            self.ports.extend_from_slice(numbers);
-        } else if self.ports[..] != *numbers {
-            let new = numbers.iter().filter(|number| !self.ports.contains(number));
-            let new: SmallVec<[u16; 4]> = new.copied().collect();
-            self.ports.extend(new);
+    /// Adds those that it has not, and returns how many.
+    fn add_ports(&mut self, numbers: &[u16]) -> usize {
+        let before = self.ports.len();
+        for number in numbers {
+            if !self.ports.contains(number) {
+                self.ports.push(*number);
+            }
         }
+        self.ports.len() - before
     }
 }
 
 /// The numbers of the ports that pass, each once.
 fn numbers(filter: PortFilter<'_>, ports: &[Port]) -> SmallVec<[u16; 4]> {
-    let mut numbers = SmallVec::new();
-    for port in ports.iter().filter(|port| filter.passes(port)) {
-        if port.number > 0 && !numbers.contains(&port.number) {
-            numbers.push(port.number);
-        }
-    }
-    numbers
+    let passing = ports.iter().filter(|port| filter.passes(port));
+    let numbers = passing.map(|port| port.number);
+    Unique::list(numbers.filter(|number| *number > 0))
 }
 
 impl PortFilter<'_> {

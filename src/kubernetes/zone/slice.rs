@@ -187,9 +187,10 @@ impl Endpoint<'_> {
         let Some(name) = self.name(wanted.pod_names) else {
             return wanted.address == Some(self.address);
         };
+        // most differ in the end, and those of another length at once
         let halves = wanted.label.split_at_checked(name.start.len());
         halves.is_some_and(|(start, end)| {
-            start.eq_ignore_ascii_case(name.start) && end.eq_ignore_ascii_case(name.end)
+            end.eq_ignore_ascii_case(name.end) && start.eq_ignore_ascii_case(name.start)
         })
     }
 

@@ -628,3 +628,30 @@ fn totals_and_those_not_ready() {
     let entry = zone.service(b"\x03web\x07default").unwrap().entry();
     assert_eq!((entry.ready(), entry.not_ready()), (2, 1));
 }
+
+#[test]
+fn the_first_srv_records_of_many() {
+    let endpoints: Vec<String> = (1..100).map(|n| format!("10.0.0.{n}")).collect();
+    let (_store, zone) = cluster(&format!(
+        "namespace a\nservice a/x None\nslice a/1 x p:1/TCP q:2/TCP | {}\nservice a/y 10.96.0.1 p:1/TCP q:2/TCP",
+        endpoints.join(" ")
+    ));
+    let records = |name: &[u8], most| {
+        let name = name::parse(name, name::Grammar::Cluster);
+        let Found::Service(found) = zone.find(&View::default(), &name) else {
+            panic!("no Service");
+        };
+        let srv = found.srv(most);
+        let records = srv.targets.iter().map(|target| target.ports.len());
+        (records.sum::<usize>(), srv.weight)
+    };
+    let headless = b"\x01x\x01a\x03svc";
+    assert_eq!(records(headless, usize::MAX), (198, 1));
+    assert_eq!(records(headless, 20), (20, 1));
+    assert_eq!(records(headless, 0), (0, 1));
+    assert_eq!(
+        records(b"\x01y\x01a\x03svc", 1),
+        (1, 50),
+        "the weight is that of all"
+    );
+}

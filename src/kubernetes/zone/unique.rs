@@ -24,16 +24,22 @@ impl<T: Copy + Eq + Hash> Unique<T> {
         }
     }
 
-    /// The items of a list, each once. An empty list is shared, not allocated.
-    pub(super) fn of(items: impl Iterator<Item = T>) -> Arc<[T]> {
+    /// The items of a list, each once.
+    pub(super) fn list(items: impl Iterator<Item = T>) -> SmallVec<[T; 4]> {
         let mut unique = Self::new();
         for item in items {
             unique.insert(item);
         }
-        if unique.items.is_empty() {
+        unique.items
+    }
+
+    /// As [`Unique::list`], shared. An empty list is not allocated.
+    pub(super) fn of(items: impl Iterator<Item = T>) -> Arc<[T]> {
+        let items = Self::list(items);
+        if items.is_empty() {
             return Arc::default();
         }
-        unique.items[..].into()
+        items[..].into()
     }
 
     /// The place of an item, and whether it is new.

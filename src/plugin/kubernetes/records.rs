@@ -13,6 +13,10 @@ use crate::kubernetes::zone::{Label, NameServer, Pointers, Selection, Target};
 use crate::name::Name;
 use crate::query::Query;
 
+/// The bytes that an SRV record takes at least: the owner as a pointer, the fixed part, priority,
+/// weight and port, the shortest target.
+const SMALLEST_SRV: usize = 2 + 10 + 6 + 2;
+
 /// The version of the specification, as the rdata of a TXT record.
 const VERSION: &[u8] = b"\x051.1.0";
 /// The TTL of the version's record, in seconds.
@@ -101,7 +105,7 @@ impl State {
         let Parsed::Service(service) = asked.parsed else {
             return Resolved::NoData;
         };
-        let srv = selection.srv();
+        let srv = selection.srv(query.size_limit() / SMALLEST_SRV);
         let mut answer = Self::answer(query);
         let targets: Vec<(&Target, NameSpec)> = srv
             .targets

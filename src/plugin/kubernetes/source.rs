@@ -55,7 +55,7 @@ pub(super) fn attach(config: &Config, setup: &mut Setup<'_>) -> Result<Arc<Zone>
         let task: Task = Box::new(move |stop| Box::pin(run(manifests, store, stop)));
         (zone, Some(task))
     });
-    let flag = setup.shared.ready_flag(super::NAME);
+    let flag = setup.ready_flag(super::NAME);
     let wait = wait(zone.clone(), flag.clone(), config.startup_timeout);
     setup
         .shared

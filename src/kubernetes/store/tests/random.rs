@@ -355,7 +355,7 @@ proptest! {
         for name in names.iter().map(wire).chain(of_objects) {
             for view in views() {
                 if let Found::Service(found) = zone.find(&view, &parse(&name, Grammar::Cluster)) {
-                    let _ = (found.v4(), found.v6(), found.srv());
+                    let _ = (found.v4(), found.v6(), found.srv(usize::MAX));
                 }
             }
         }

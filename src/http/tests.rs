@@ -1,0 +1,398 @@
+use std::sync::Mutex;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::*;
+
+/// Answers one path with one text, and remembers where it is served.
+struct Page {
+    path: &'static str,
+    body: String,
+    bound: Mutex<Option<SocketAddr>>,
+}
+
+impl Page {
+    fn new(path: &'static str, body: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self {
+            path,
+            body: body.into(),
+            bound: Mutex::new(None),
+        })
+    }
+
+    fn address(&self) -> SocketAddr {
+        let mut address = self.bound.lock().unwrap().unwrap();
+        if address.ip().is_unspecified() {
+            address.set_ip([127, 0, 0, 1].into());
+        }
+        address
+    }
+}
+
+impl Service for Page {
+    fn get(&self, path: &str) -> Option<Response> {
+        (path == self.path).then(|| Response::text(200, self.body.clone()))
+    }
+
+    fn bound(&self, address: SocketAddr) {
+        *self.bound.lock().unwrap() = Some(address);
+    }
+}
+
+fn endpoint(address: impl ToString, service: &Arc<Page>) -> Endpoint {
+    Endpoint {
+        address: address.to_string(),
+        plugin: "health",
+        required: true,
+        service: service.clone(),
+    }
+}
+
+async fn served(endpoints: Vec<Endpoint>) -> Endpoints {
+    let mut all = Endpoints::default();
+    let opened = all.bind(endpoints).await.unwrap();
+    all.swap(opened);
+    all
+}
+
+/// Sends a request line and reads all that comes until the server closes.
+async fn ask(address: SocketAddr, line: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    reply
+}
+
+async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let reply = ask(address, &format!("GET {path}")).await;
+    let status = reply.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let body = reply
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| body.to_owned());
+    (status.unwrap(), body.unwrap())
+}
+
+#[tokio::test]
+async fn only_get_and_head_of_known_paths_are_answered() {
+    let page = Page::new("/health", "OK");
+    let _served = served(vec![endpoint("127.0.0.1:0", &page)]).await;
+    for (line, status, rest) in [
+        ("GET /health", "200 OK", "\r\n\r\nOK"),
+        ("GET /health?x=1", "200 OK", "\r\n\r\nOK"),
+        ("HEAD /health", "200 OK", "\r\n\r\n"),
+        ("GET /", "404 Not Found", "\r\n\r\n404 page not found\n"),
+        (
+            "GET /healthz",
+            "404 Not Found",
+            "\r\n\r\n404 page not found\n",
+        ),
+        (
+            "POST /health",
+            "405 Method Not Allowed",
+            "\r\n\r\n405 method not allowed\n",
+        ),
+        (
+            "DELETE /",
+            "405 Method Not Allowed",
+            "\r\n\r\n405 method not allowed\n",
+        ),
+    ] {
+        let reply = ask(page.address(), line).await;
+        assert!(
+            reply.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{line}: {reply}"
+        );
+        assert!(reply.ends_with(rest), "{line}: {reply}");
+        if status.starts_with("200") {
+            assert!(
+                reply.contains("content-type: text/plain; charset=utf-8\r\n"),
+                "{reply}"
+            );
+            assert!(reply.contains("content-length: 2\r\n"), "{line}: {reply}");
+        }
+        if status.starts_with("405") {
+            assert!(reply.contains("allow: GET, HEAD\r\n"), "{reply}");
+        }
+    }
+    let reply = ask(page.address(), "nonsense").await;
+    assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
+}
+
+#[tokio::test]
+async fn a_connection_serves_several_requests() {
+    let page = Page::new("/health", "OK");
+    let _served = served(vec![endpoint("127.0.0.1:0", &page)]).await;
+    let mut stream = TcpStream::connect(page.address()).await.unwrap();
+    for _ in 0..3 {
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"\r\n\r\nOK") {
+            assert!(stream.read_buf(&mut reply).await.unwrap() > 0, "closed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn endpoints_of_one_address_share_a_socket() {
+    let (health, ready) = (Page::new("/health", "OK"), Page::new("/ready", "no"));
+    let all = served(vec![endpoint(":0", &health), endpoint("0.0.0.0:0", &ready)]).await;
+    assert_eq!(health.address(), ready.address());
+    assert_eq!(get(health.address(), "/health").await, (200, "OK".into()));
+    assert_eq!(get(health.address(), "/ready").await, (200, "no".into()));
+    assert_eq!(
+        all.addresses(),
+        [
+            ("0.0.0.0:0".to_owned(), all.addresses()[0].1),
+            (":0".to_owned(), all.addresses()[0].1),
+        ]
+    );
+}
+
+/// A port that is free now. Another process may take it before the test does; the kernel hands
+/// out ports in turn, so that is not to be expected.
+async fn free_port() -> u16 {
+    let listener = TcpListener::bind("[::]:0").await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn a_single_address_beside_all_addresses_is_served_there_only() {
+    let port = free_port().await;
+    let (all, one) = (Page::new("/metrics", "all"), Page::new("/one", "one"));
+    let _served = served(vec![
+        endpoint(format!("127.0.0.1:{port}"), &one),
+        endpoint(format!(":{port}"), &all),
+    ])
+    .await;
+    let v4 = SocketAddr::from(([127, 0, 0, 1], port));
+    let other = SocketAddr::from(([127, 0, 0, 2], port));
+    assert_eq!(get(v4, "/metrics").await.1, "all");
+    assert_eq!(get(v4, "/one").await.1, "one");
+    assert_eq!(get(other, "/metrics").await.1, "all");
+    assert_eq!(get(other, "/one").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_socket_and_swaps_the_service() {
+    let before = Page::new("/health", "before");
+    let mut all = served(vec![endpoint("127.0.0.1:0", &before)]).await;
+    let address = before.address();
+    let mut kept = TcpStream::connect(address).await.unwrap();
+    let after = Page::new("/health", "after");
+    let opened = all
+        .bind(vec![endpoint("127.0.0.1:0", &after)])
+        .await
+        .unwrap();
+    assert_eq!(
+        get(address, "/health").await.1,
+        "before",
+        "nothing changes before the swap"
+    );
+    all.swap(opened);
+    assert_eq!(after.address(), address);
+    assert_eq!(get(address, "/health").await.1, "after");
+    kept.write_all(b"GET /health HTTP/1.0\r\n\r\n")
+        .await
+        .unwrap();
+    let mut reply = String::new();
+    kept.read_to_string(&mut reply).await.unwrap();
+    assert!(
+        reply.ends_with("after"),
+        "an open connection is served on: {reply}"
+    );
+}
+
+#[tokio::test]
+async fn a_reload_goes_from_one_address_to_all_and_back() {
+    let port = free_port().await;
+    let v4 = SocketAddr::from(([127, 0, 0, 1], port));
+    let other = SocketAddr::from(([127, 0, 0, 2], port));
+    let mut all = Endpoints::default();
+    for (address, body, on_other) in [
+        (format!("127.0.0.1:{port}"), "1", false),
+        (format!(":{port}"), "2", true),
+        (format!("127.0.0.1:{port}"), "3", false),
+        (format!(":{port}"), "4", true),
+    ] {
+        let page = Page::new("/health", body);
+        let opened = all.bind(vec![endpoint(address, &page)]).await.unwrap();
+        all.swap(opened);
+        // The old socket may have a connection in its queue yet: it is closed by its own task.
+        let served = |address| async move {
+            match TcpStream::connect(address).await {
+                Ok(_) => get(address, "/health").await.0 == 200,
+                Err(_) => false,
+            }
+        };
+        while all.tasks.len() > all.sockets.len() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(get(v4, "/health").await.1, body);
+        assert_eq!(served(other).await, on_other, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_nothing_asks_for_is_closed() {
+    let page = Page::new("/health", "OK");
+    let mut all = served(vec![endpoint("127.0.0.1:0", &page)]).await;
+    let opened = all.bind(Vec::new()).await.unwrap();
+    all.swap(opened);
+    all.tasks.close();
+    all.tasks.wait().await;
+    assert!(TcpStream::connect(page.address()).await.is_err());
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_an_error_that_names_plugin_and_address() {
+    let page = Page::new("/health", "OK");
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let all = Endpoints::default();
+    let error = all
+        .bind(vec![endpoint(address, &page)])
+        .await
+        .err()
+        .unwrap();
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("plugin/health: cannot listen on {address}: ")),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("stop that one, or write another port"),
+        "{text}"
+    );
+
+    let optional = Endpoint {
+        required: false,
+        ..endpoint(address, &page)
+    };
+    let other = endpoint("127.0.0.1:0", &page);
+    let opened = all.bind(vec![optional, other]).await.unwrap();
+    assert_eq!(opened.failures.len(), 1);
+    assert_eq!(opened.listeners.len(), 1);
+}
+
+#[tokio::test]
+async fn another_server_of_the_same_user_is_found_out() {
+    let page = Page::new("/health", "OK");
+    let _first = served(vec![endpoint("127.0.0.1:0", &page)]).await;
+    let error = Endpoints::default()
+        .bind(vec![endpoint(page.address(), &page)])
+        .await;
+    assert_eq!(
+        error.err().unwrap().source.kind(),
+        std::io::ErrorKind::AddrInUse
+    );
+}
+
+#[tokio::test]
+async fn addresses_that_mean_nothing_are_refused() {
+    let page = Page::new("/health", "OK");
+    for (address, reason) in [
+        ("localhost", "the port is missing"),
+        ("127.0.0.1:x", "the port is no number up to 65535"),
+        (":99999", "the port is no number up to 65535"),
+        ("192.0.2.1:0", "no interface of this host has this address"),
+    ] {
+        let error = Endpoints::default()
+            .bind(vec![endpoint(address, &page)])
+            .await;
+        let text = error.err().unwrap().to_string();
+        assert!(text.contains(reason), "{address}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn names_and_families_are_read_as_go_reads_them() {
+    for (text, address) in [
+        (":8080", "[::]:8080"),
+        ("0.0.0.0:8080", "[::]:8080"),
+        ("[::]:8080", "[::]:8080"),
+        ("127.0.0.1:8080", "127.0.0.1:8080"),
+        ("[::1]:8080", "[::1]:8080"),
+        ("localhost:8080", "127.0.0.1:8080"),
+        ("127.0.0.1:", "127.0.0.1:0"),
+    ] {
+        let resolved = bind::resolve(text).await.unwrap();
+        assert_eq!(resolved.to_string(), address, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn stop_ends_idle_connections() {
+    let page = Page::new("/health", "OK");
+    let all = served(vec![endpoint("127.0.0.1:0", &page)]).await;
+    let mut idle = TcpStream::connect(page.address()).await.unwrap();
+    idle.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut reply = Vec::new();
+    while !reply.ends_with(b"OK") {
+        idle.read_buf(&mut reply).await.unwrap();
+    }
+    all.stop().await;
+    assert_eq!(idle.read(&mut [0; 8]).await.unwrap(), 0, "not closed");
+}
+
+/// With the clock paused, tokio moves on to the next time-out when nothing else can happen.
+#[tokio::test(start_paused = true)]
+async fn slow_clients_are_cut_off() {
+    // More than the buffers of both ends: a client that does not read stalls the response.
+    let page = Page::new("/big", "x".repeat(32 << 20));
+    let all = served(vec![endpoint("127.0.0.1:0", &page)]).await;
+    for (name, sent, most) in [
+        ("says nothing", &b""[..], 6),
+        ("sends half a header", b"GET /big HTTP/1.1\r\nHost", 6),
+        ("does not read", b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n", 11),
+    ] {
+        let mut stream = TcpStream::connect(page.address()).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        while all.tasks.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let start = Instant::now();
+        while all.tasks.len() > 1 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let waited = start.elapsed();
+        let least = Duration::from_secs(4);
+        assert!(
+            waited > least && waited <= Duration::from_secs(most),
+            "{name}: {waited:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait() {
+    let page = Page::new("/health", "OK");
+    let mut all = Endpoints {
+        connections: Arc::new(Semaphore::new(2)),
+        ..Endpoints::default()
+    };
+    let opened = all
+        .bind(vec![endpoint("127.0.0.1:0", &page)])
+        .await
+        .unwrap();
+    all.swap(opened);
+    let address = page.address();
+    let held = [
+        TcpStream::connect(address).await.unwrap(),
+        TcpStream::connect(address).await.unwrap(),
+    ];
+    while all.tasks.len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    let third = tokio::spawn(get(address, "/health"));
+    drop(held);
+    assert_eq!(third.await.unwrap(), (200, "OK".into()));
+}

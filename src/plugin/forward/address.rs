@@ -1,0 +1,252 @@
+//! What may stand where an upstream is named: `[dns://|tls://]IP[%SERVERNAME][:PORT]`, a file like
+//! `/etc/resolv.conf`, or a host name.
+
+use std::net::IpAddr;
+
+/// The protocol before `://`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Dns,
+    Tls,
+}
+
+/// An upstream as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Written<'t> {
+    pub(super) scheme: Scheme,
+    pub(super) host: Host<'t>,
+    /// The port; the scheme's own where none is written.
+    pub(super) port: u16,
+    /// What follows `%`: the name that the certificate must have.
+    pub(super) server_name: Option<&'t str>,
+}
+
+/// Where an upstream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Host<'t> {
+    Address(IpAddr),
+    /// A name, or a file.
+    Other(&'t str),
+}
+
+/// Schemes that CoreDNS knows elsewhere.
+const FOREIGN: [&str; 3] = ["grpc", "https3", "unix"];
+
+impl Scheme {
+    pub(super) fn default_port(self) -> u16 {
+        match self {
+            Self::Dns => 53,
+            Self::Tls => 853,
+        }
+    }
+}
+
+/// Takes the text apart.
+///
+/// # Errors
+/// Says what is wrong, without the place.
+pub(super) fn read(text: &str) -> Result<Written<'_>, String> {
+    let (scheme, rest) = split_scheme(text)?;
+    if rest.is_empty() {
+        return Err(format!("invalid address: {text:?}"));
+    }
+    let (host, port) = match split_host_port(rest) {
+        Some((host, port)) => (host, Some(port)),
+        None => (rest.trim_matches(['[', ']']), None),
+    };
+    let (address, server_name) = match host.rsplit_once('%') {
+        Some((address, name)) => (address, Some(name)),
+        None => (host, None),
+    };
+    let port_of = |port: Option<&str>| match port {
+        None => Ok(scheme.default_port()),
+        Some(port) => match port.parse() {
+            Ok(0) | Err(_) => Err(format!("{text:?} has an invalid port {port:?}")),
+            Ok(port) => Ok(port),
+        },
+    };
+    if let Ok(address) = address.parse() {
+        return Ok(Written {
+            scheme,
+            host: Host::Address(address),
+            port: port_of(port)?,
+            server_name,
+        });
+    }
+    // A file may have a colon in its name: what is looked for is the whole text.
+    let is_path = rest.contains('/');
+    Ok(Written {
+        scheme,
+        host: Host::Other(if is_path { rest } else { address }),
+        port: port_of(port.filter(|_| !is_path))?,
+        server_name: server_name.filter(|_| !is_path),
+    })
+}
+
+fn split_scheme(text: &str) -> Result<(Scheme, &str), String> {
+    let Some((word, rest)) = text.split_once("://") else {
+        return Ok((Scheme::Dns, text));
+    };
+    match word {
+        "dns" => Ok((Scheme::Dns, rest)),
+        "tls" => Ok((Scheme::Tls, rest)),
+        "https" => Err(format!(
+            "callsign does not have upstreams over HTTPS yet: {text}"
+        )),
+        "quic" => Err(format!(
+            "callsign does not have upstreams over QUIC yet: {text}"
+        )),
+        word if FOREIGN.contains(&word) => Err(format!(
+            "'{word}' is not supported as a destination protocol in forward: {text}"
+        )),
+        _ => Ok((Scheme::Dns, text)),
+    }
+}
+
+/// `HOST:PORT` or `[HOST]:PORT`, as Go takes it apart; `None` where there is no port.
+fn split_host_port(text: &str) -> Option<(&str, &str)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = match host.strip_prefix('[') {
+        Some(inner) => inner.strip_suffix(']')?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    let brackets = ['[', ']'];
+    (!host.contains(brackets) && !port.contains(brackets)).then_some((host, port))
+}
+
+/// Whether text can be the name of a host (RFC 1123, 2.1): no path, no address that is mistyped.
+pub(super) fn is_host_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    let last_is_number = name
+        .rsplit('.')
+        .next()
+        .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    name.len() <= 253 && name.split('.').all(is_label) && !last_is_number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upstreams_are_read_as_they_are_written() {
+        use Scheme::{Dns, Tls};
+        for (text, scheme, address, port, name) in [
+            ("10.0.0.1", Dns, "10.0.0.1", 53, None),
+            ("10.0.0.1:5353", Dns, "10.0.0.1", 5353, None),
+            ("dns://10.0.0.1", Dns, "10.0.0.1", 53, None),
+            ("::1", Dns, "::1", 53, None),
+            ("[::1]", Dns, "::1", 53, None),
+            ("[2003::1]:5353", Dns, "2003::1", 5353, None),
+            ("fe80::1%eth0", Dns, "fe80::1", 53, Some("eth0")),
+            ("tls://9.9.9.9", Tls, "9.9.9.9", 853, None),
+            (
+                "tls://9.9.9.9%dns.quad9.net",
+                Tls,
+                "9.9.9.9",
+                853,
+                Some("dns.quad9.net"),
+            ),
+            (
+                "tls://9.9.9.9%dns.quad9.net:854",
+                Tls,
+                "9.9.9.9",
+                854,
+                Some("dns.quad9.net"),
+            ),
+            (
+                "tls://[2400::1%dns.ali.com]:854",
+                Tls,
+                "2400::1",
+                854,
+                Some("dns.ali.com"),
+            ),
+            (
+                "tls://fe80::1%example.com",
+                Tls,
+                "fe80::1",
+                853,
+                Some("example.com"),
+            ),
+        ] {
+            let expected = Written {
+                scheme,
+                host: Host::Address(address.parse().unwrap()),
+                port,
+                server_name: name,
+            };
+            assert_eq!(read(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_files_are_told_apart_later() {
+        for (text, other, port) in [
+            ("dns.example.org", "dns.example.org", 53),
+            ("dns.example.org:5353", "dns.example.org", 5353),
+            ("/etc/resolv.conf", "/etc/resolv.conf", 53),
+            ("/a:b/resolv.conf", "/a:b/resolv.conf", 53),
+            ("foo://10.0.0.1", "foo://10.0.0.1", 53),
+        ] {
+            let written = read(text).unwrap();
+            assert_eq!(
+                (written.host, written.port),
+                (Host::Other(other), port),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_upstream_is_refused() {
+        for (text, error) in [
+            ("", "invalid address: \"\""),
+            ("dns://", "invalid address: \"dns://\""),
+            ("10.0.0.1:", "\"10.0.0.1:\" has an invalid port \"\""),
+            ("10.0.0.1:0", "\"10.0.0.1:0\" has an invalid port \"0\""),
+            (
+                "10.0.0.1:dns",
+                "\"10.0.0.1:dns\" has an invalid port \"dns\"",
+            ),
+            (
+                "https://1.1.1.1",
+                "callsign does not have upstreams over HTTPS yet: https://1.1.1.1",
+            ),
+            (
+                "quic://1.1.1.1",
+                "callsign does not have upstreams over QUIC yet: quic://1.1.1.1",
+            ),
+            (
+                "grpc://1.1.1.1",
+                "'grpc' is not supported as a destination protocol in forward: grpc://1.1.1.1",
+            ),
+        ] {
+            assert_eq!(read(text), Err(error.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn host_names() {
+        for (text, is_name) in [
+            ("dns.example.org", true),
+            ("dns.example.org.", true),
+            ("kube-dns", true),
+            ("my_dns.svc", true),
+            ("10.0.0.256", false),
+            ("a27.0.0.1", false),
+            ("/etc/resolv.conf", false),
+            ("a..b", false),
+            ("", false),
+            (".", false),
+        ] {
+            assert_eq!(is_host_name(text), is_name, "{text:?}");
+        }
+    }
+}

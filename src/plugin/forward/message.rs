@@ -1,0 +1,245 @@
+//! A query as it goes to an upstream, and which bytes are believed to be its reply (RFC 5452, 9.1).
+
+use std::sync::Arc;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{DNSClass, RecordType};
+
+use crate::answer::{Message, Records};
+use crate::name::NameRef;
+use crate::query::{Opt, Query};
+use crate::wire::{self, Flags, HEADER_LEN, Opcode};
+
+/// A query, ready to be sent under an id of our own.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// The message, its id zero.
+    packet: Box<[u8]>,
+    /// Where the question ends.
+    question_end: usize,
+    /// The longest UDP reply that the client can take.
+    limit: usize,
+    /// Whether any reply under the right id will do, as it does for a health check.
+    any_reply: bool,
+}
+
+/// What an upstream replied.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// The response code, the OPT's upper bits in it.
+    pub(super) rcode: ResponseCode,
+    /// The header's flags.
+    pub(super) flags: Flags,
+    /// The options of the reply's OPT, where it has one.
+    pub(super) options: Option<Box<[u8]>>,
+    /// All records but the OPT.
+    pub(super) records: Arc<Records>,
+}
+
+/// Why bytes are not the reply to a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bogus {
+    /// Nothing with this id waits.
+    Id,
+    /// A query, or a reply to another opcode.
+    Kind,
+    /// A reply to another question, or to none.
+    Question,
+    /// Records that are not whole.
+    Malformed,
+}
+
+impl Bogus {
+    /// The number of reasons.
+    pub(super) const COUNT: usize = 4;
+
+    /// The word that metrics have for it.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Kind => "kind",
+            Self::Question => "question",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+impl Outgoing {
+    /// The query as it stands at this link: flags and OPT go on as they came.
+    pub(super) fn of(query: &Query<'_>) -> Self {
+        let flags = query.request.flags.bits() | query.request.opcode.bits();
+        let (packet, question_end) = encode(
+            flags,
+            query.name,
+            (query.qtype, query.qclass),
+            query.opt.as_ref(),
+        );
+        Self {
+            packet,
+            question_end,
+            limit: query.size_limit(),
+            any_reply: false,
+        }
+    }
+
+    /// A query of our own: no EDNS, 512 bytes.
+    pub(super) fn plain(name: NameRef<'_>, qtype: RecordType, recursion: bool) -> Self {
+        let flags = if recursion { Flags::RD } else { Flags::NONE };
+        let (packet, question_end) = encode(flags.bits(), name, (qtype, DNSClass::IN), None);
+        Self {
+            packet,
+            question_end,
+            limit: 512,
+            any_reply: false,
+        }
+    }
+
+    /// The same, content with any reply: for a health check, all that replies is alive.
+    pub(super) fn any_reply(mut self) -> Self {
+        self.any_reply = true;
+        self
+    }
+
+    /// The bytes to send under this id.
+    pub(super) fn with_id(&self, id: u16) -> Vec<u8> {
+        let mut packet = self.packet.to_vec();
+        if let Some(place) = packet.get_mut(..2) {
+            place.copy_from_slice(&id.to_be_bytes());
+        }
+        packet
+    }
+
+    /// What makes two queries the same to an upstream: all bytes but the id and the name's case.
+    pub(super) fn key(&self) -> Vec<u8> {
+        let mut key = self.packet.to_vec();
+        // Lengths of labels are below 64, so the name's bytes can be mapped at once.
+        if let Some(name) = key.get_mut(HEADER_LEN..self.question_end.saturating_sub(4)) {
+            name.make_ascii_lowercase();
+        }
+        key.extend_from_slice(&u32::try_from(self.limit).unwrap_or(u32::MAX).to_be_bytes());
+        key
+    }
+
+    /// Reads a UDP datagram that came under this query's id.
+    ///
+    /// One that is longer than the client can take, or that was cut by its sender in mid-record,
+    /// is told as truncated, so that the client asks again over TCP.
+    pub(super) fn read_datagram(&self, bytes: &[u8]) -> Result<Received, Bogus> {
+        let header = self.check(bytes)?;
+        if bytes.len() > self.limit {
+            return Ok(header.truncated());
+        }
+        match Received::parse(bytes) {
+            Err(Bogus::Malformed) if header.flags.has(Flags::TC) => Ok(header.truncated()),
+            Err(_) if self.any_reply => Ok(header.truncated()),
+            read => read,
+        }
+    }
+
+    /// Reads a message that came over a stream under this query's id.
+    pub(super) fn read_message(&self, bytes: &[u8]) -> Result<Received, Bogus> {
+        let header = self.check(bytes)?;
+        match Received::parse(bytes) {
+            Err(_) if self.any_reply => Ok(header.truncated()),
+            read => read,
+        }
+    }
+
+    /// Whether a header and question are those of the reply.
+    fn check(&self, bytes: &[u8]) -> Result<Header, Bogus> {
+        let number = |at| wire::u16_at(bytes, at).ok_or(Bogus::Malformed);
+        let (bits, questions) = (number(2)?, number(4)?);
+        let header = Header {
+            flags: Flags::from_bits(bits),
+            rcode: ResponseCode::from(0, (bits & 0xf) as u8),
+        };
+        if !header.flags.has(Flags::QR) {
+            return Err(Bogus::Kind);
+        }
+        if self.any_reply {
+            return Ok(header);
+        }
+        let asked = wire::u16_at(&self.packet, 2).map(Opcode::from_bits);
+        if asked != Some(Opcode::from_bits(bits)) {
+            return Err(Bogus::Kind);
+        }
+        let question = HEADER_LEN..self.question_end;
+        let asked = self.packet.get(question.clone());
+        if questions != 1 || !same_question(bytes.get(question), asked) {
+            return Err(Bogus::Question);
+        }
+        Ok(header)
+    }
+}
+
+/// Whether both are the same name (some resolvers send it back in lower case), type and class.
+fn same_question(one: Option<&[u8]>, other: Option<&[u8]>) -> bool {
+    let parts = [one, other].map(|bytes| bytes?.split_last_chunk::<4>());
+    match parts.into() {
+        (Some((name, kind)), Some((other_name, other_kind))) => {
+            name.eq_ignore_ascii_case(other_name) && kind == other_kind
+        }
+        _ => false,
+    }
+}
+
+/// What of a reply is known from its first bytes.
+struct Header {
+    flags: Flags,
+    rcode: ResponseCode,
+}
+
+impl Header {
+    /// A reply with no record, that says that it was cut.
+    fn truncated(self) -> Received {
+        Received {
+            rcode: self.rcode,
+            flags: self.flags.with(Flags::TC),
+            options: None,
+            records: Arc::default(),
+        }
+    }
+}
+
+impl Received {
+    fn parse(bytes: &[u8]) -> Result<Self, Bogus> {
+        let message = Message::parse(bytes).map_err(|_| Bogus::Malformed)?;
+        Ok(Self {
+            rcode: message.rcode,
+            flags: message.flags,
+            options: message.opt.map(|(_, options)| options.into()),
+            records: Arc::new(message.records),
+        })
+    }
+}
+
+/// The bytes of a query, and where its question ends.
+fn encode(
+    flags: u16,
+    name: NameRef<'_>,
+    (qtype, qclass): (RecordType, DNSClass),
+    opt: Option<&Opt<'_>>,
+) -> (Box<[u8]>, usize) {
+    let name = name.as_bytes();
+    let options = opt.map_or(0, |opt| 11 + opt.options.len());
+    let mut packet = Vec::with_capacity(HEADER_LEN + name.len() + 4 + options);
+    packet.extend_from_slice(&[0, 0]);
+    packet.extend_from_slice(&flags.to_be_bytes());
+    packet.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, u8::from(opt.is_some())]);
+    packet.extend_from_slice(name);
+    packet.extend_from_slice(&u16::from(qtype).to_be_bytes());
+    packet.extend_from_slice(&u16::from(qclass).to_be_bytes());
+    let question_end = packet.len();
+    if let Some(opt) = opt {
+        packet.push(0);
+        packet.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
+        packet.extend_from_slice(&opt.udp_size.to_be_bytes());
+        packet.extend_from_slice(&[0, opt.version]);
+        packet.extend_from_slice(&opt.flags.to_be_bytes());
+        // Options came in a message of at most 64 KiB, so their length fits.
+        let length = u16::try_from(opt.options.len()).unwrap_or(0);
+        packet.extend_from_slice(&length.to_be_bytes());
+        packet.extend_from_slice(opt.options);
+    }
+    (packet.into(), question_end)
+}

@@ -1,0 +1,12 @@
+//! Forwarding against scripted upstreams on loopback.
+
+pub(in crate::plugin) mod bed;
+mod bounds;
+pub(in crate::plugin) mod fake;
+mod health;
+mod lies;
+mod memory;
+mod pass;
+mod pools;
+mod reload;
+mod tls;

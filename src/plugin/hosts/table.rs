@@ -1,0 +1,277 @@
+//! What hosts lines say, ready to be answered with.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::name::{Name, NameRef};
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// A word that is longer than this names nothing: a domain name has 255 bytes at most.
+const MAX_WORD: usize = 1024;
+
+/// Which names are taken from hosts lines.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    /// Names outside of these, in lower case, are passed over.
+    pub(super) zones: Vec<Name>,
+    /// Whether addresses lead back to names.
+    pub(super) reverse: bool,
+}
+
+/// Hosts lines, taken apart.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    names: Map<Name, Addresses>,
+    /// By the parent of the asterisk.
+    wildcards: Map<Name, Addresses>,
+    owners: Map<IpAddr, Vec<Name>>,
+    /// Entries that no question can find.
+    unreachable: usize,
+    /// What is wrong, with the number of its line.
+    pub(super) faults: Vec<(usize, &'static str)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Addresses {
+    v4: Vec<Ipv4Addr>,
+    v6: Vec<Ipv6Addr>,
+}
+
+/// The addresses of a name: of one family at least.
+#[derive(Clone, Debug)]
+pub(super) struct Host {
+    pub(super) v4: Option<Arc<[Ipv4Addr]>>,
+    pub(super) v6: Option<Arc<[Ipv6Addr]>>,
+}
+
+/// What is answered from: the lines of the file, then those of the Corefile.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    names: Map<Name, Host>,
+    wildcards: Map<Name, Host>,
+    owners: Map<IpAddr, Arc<[Name]>>,
+}
+
+impl Lines {
+    /// Reads lines of `ADDRESS NAME...`, with the rules of Go's parser: `#` starts a comment even
+    /// inside a word, the zone of an IPv6 address is left out, a line without an address says
+    /// nothing. Names may be repeated and keep their order.
+    pub(super) fn parse(text: &[u8], rules: &Rules) -> Self {
+        let mut lines = Self::default();
+        for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+            let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
+            let mut words = line.split(is_space).filter(|word| !word.is_empty());
+            let Some(first) = words.next() else {
+                continue;
+            };
+            if first.len() > MAX_WORD {
+                lines
+                    .faults
+                    .push((number, "the address is too long, the line is dropped"));
+                continue;
+            }
+            if let Some(address) = parse_address(first) {
+                for word in words {
+                    if let Err(fault) = lines.add(address, word, rules) {
+                        lines.faults.push((number, fault));
+                    }
+                }
+            }
+        }
+        lines
+    }
+
+    fn add(&mut self, address: IpAddr, word: &[u8], rules: &Rules) -> Result<(), &'static str> {
+        if word.len() > MAX_WORD {
+            return Err("a name is too long and is dropped");
+        }
+        let text = std::str::from_utf8(word).ok();
+        let named = text.and_then(|text| Some((text, Name::from_text(text).ok()?)));
+        let Some((text, name)) = named else {
+            return Err("a word is no domain name and is dropped");
+        };
+        let name = name.view().to_lower();
+        if !rules
+            .zones
+            .iter()
+            .any(|zone| name.view().is_in(zone.view()))
+        {
+            return Ok(());
+        }
+        let wildcard = text == "*" || text.starts_with("*.");
+        if rules.reverse && !wildcard {
+            self.owners.entry(address).or_default().push(name.clone());
+        }
+        // CoreDNS compares text: a name that is written in another way than a question's name is
+        // told (escapes that need not be, `@` without one) leads back from its address only.
+        let told = name.to_string();
+        let told = told.strip_suffix('.').unwrap_or(&told);
+        if !text
+            .strip_suffix('.')
+            .unwrap_or(text)
+            .eq_ignore_ascii_case(told)
+        {
+            self.unreachable += 1;
+        } else if wildcard {
+            let parent = name.view().parent().unwrap_or(NameRef::ROOT).to_name();
+            self.wildcards.entry(parent).or_default().push(address);
+        } else {
+            self.names.entry(name).or_default().push(address);
+        }
+        Ok(())
+    }
+
+    /// The number of addresses of names and of names of addresses, as CoreDNS counts entries.
+    pub(super) fn len(&self) -> usize {
+        let addresses = self.names.values().chain(self.wildcards.values());
+        let addresses: usize = addresses.map(|each| each.v4.len() + each.v6.len()).sum();
+        self.unreachable + addresses + self.owners.values().map(Vec::len).sum::<usize>()
+    }
+
+    /// The addresses of a name: its own; of a family that it has none of, the wildcard's.
+    fn host(&self, name: NameRef<'_>) -> Addresses {
+        let mut own = self.names.get(name.as_bytes()).cloned().unwrap_or_default();
+        if let Some(wildcard) =
+            wildcard_of(name).and_then(|name| self.wildcards.get(name.as_bytes()))
+        {
+            if own.v4.is_empty() {
+                own.v4.clone_from(&wildcard.v4);
+            }
+            if own.v6.is_empty() {
+                own.v6.clone_from(&wildcard.v6);
+            }
+        }
+        own
+    }
+}
+
+impl Addresses {
+    fn push(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(address) => self.v4.push(address),
+            IpAddr::V6(address) => self.v6.push(address),
+        }
+    }
+
+    fn then(mut self, other: Self) -> Host {
+        self.v4.extend(other.v4);
+        self.v6.extend(other.v6);
+        Host {
+            v4: (!self.v4.is_empty()).then(|| self.v4.into()),
+            v6: (!self.v6.is_empty()).then(|| self.v6.into()),
+        }
+    }
+}
+
+impl Table {
+    /// The lines of the file, followed by those of the Corefile.
+    pub(super) fn of(file: &Lines, inline: &Lines) -> Self {
+        let mut table = Self::default();
+        for name in file.names.keys().chain(inline.names.keys()) {
+            if !table.names.contains_key(name) {
+                let host = file.host(name.view()).then(inline.host(name.view()));
+                table.names.insert(name.clone(), host);
+            }
+        }
+        let of = |lines: &Lines, parent: &Name| lines.wildcards.get(parent).cloned();
+        for parent in file.wildcards.keys().chain(inline.wildcards.keys()) {
+            if !table.wildcards.contains_key(parent) {
+                let first = of(file, parent).unwrap_or_default();
+                let host = first.then(of(inline, parent).unwrap_or_default());
+                table.wildcards.insert(parent.clone(), host);
+            }
+        }
+        for address in file.owners.keys().chain(inline.owners.keys()) {
+            let of = |lines: &Lines| lines.owners.get(address).cloned().unwrap_or_default();
+            if !table.owners.contains_key(address) {
+                let names = [of(file), of(inline)].concat();
+                table.owners.insert(*address, names.into());
+            }
+        }
+        table
+    }
+
+    /// The addresses of a name in lower case, and the name as it is held; `None` in its place
+    /// where a wildcard has them.
+    pub(super) fn host(&self, name: NameRef<'_>) -> Option<(&Host, Option<&Name>)> {
+        if let Some((name, host)) = self.names.get_key_value(name.as_bytes()) {
+            return Some((host, Some(name)));
+        }
+        let host = self.wildcards.get(wildcard_of(name)?.as_bytes())?;
+        Some((host, None))
+    }
+
+    /// The names of an address.
+    pub(super) fn names(&self, address: IpAddr) -> Option<&Arc<[Name]>> {
+        self.owners.get(&address)
+    }
+}
+
+/// The parent whose asterisk stands for a name: its own, with one label left at least.
+fn wildcard_of(name: NameRef<'_>) -> Option<NameRef<'_>> {
+    name.parent().filter(|parent| !parent.is_root())
+}
+
+/// An address without its zone; an IPv4 one that is written as IPv6 is IPv4.
+fn parse_address(word: &[u8]) -> Option<IpAddr> {
+    let word = word.split(|byte| *byte == b'%').next()?;
+    let address: IpAddr = std::str::from_utf8(word).ok()?.parse().ok()?;
+    Some(address.to_canonical())
+}
+
+/// Whether a word could start a hosts line that says something.
+pub(super) fn is_address(word: &str) -> bool {
+    parse_address(word.as_bytes()).is_some()
+}
+
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\x0b' | b'\x0c' | b'\r')
+}
+
+/// The address that a name under `in-addr.arpa` or `ip6.arpa` is of; the name is in lower case.
+///
+/// As in CoreDNS, up to three labels in front of the 32 of an IPv6 address change nothing.
+pub(super) fn address_of(name: NameRef<'_>) -> Option<IpAddr> {
+    let labels: SmallVec<[&[u8]; 40]> = name.labels().collect();
+    let [parts @ .., tree, b"arpa"] = labels.as_slice() else {
+        return None;
+    };
+    match *tree {
+        b"in-addr" => v4_of(parts).map(IpAddr::V4),
+        b"ip6" => v6_of(parts).map(|address| IpAddr::V6(address).to_canonical()),
+        _ => None,
+    }
+}
+
+fn v4_of(parts: &[&[u8]]) -> Option<Ipv4Addr> {
+    let [d, c, b, a] = parts else {
+        return None;
+    };
+    let octet = |label: &[u8]| {
+        // Digits only, and no zeros in front: `01` is another name than `1`.
+        let plain =
+            label.iter().all(u8::is_ascii_digit) && (label == b"0" || !label.starts_with(b"0"));
+        let text = std::str::from_utf8(label).ok().filter(|_| plain)?;
+        text.parse::<u8>().ok()
+    };
+    Some(Ipv4Addr::new(octet(a)?, octet(b)?, octet(c)?, octet(d)?))
+}
+
+fn v6_of(parts: &[&[u8]]) -> Option<Ipv6Addr> {
+    let extra = parts.len().checked_sub(32).filter(|extra| *extra < 4)?;
+    let mut bits: u128 = 0;
+    for label in parts.get(extra..)?.iter().rev() {
+        let [digit] = label else {
+            return None;
+        };
+        bits = bits << 4 | u128::from(char::from(*digit).to_digit(16)?);
+    }
+    Some(Ipv6Addr::from(bits))
+}
+
+#[cfg(test)]
+mod tests;

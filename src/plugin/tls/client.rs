@@ -1,0 +1,162 @@
+//! What is asked of a client's certificate.
+
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+
+use crate::corefile::{Diagnostic, Token};
+
+/// What is asked for, and where that is written.
+#[derive(Clone, Copy, Default)]
+pub(super) struct ClientAuth<'d> {
+    kind: Kind,
+    place: Option<&'d Token>,
+}
+
+/// Go's five kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    /// None is asked for.
+    #[default]
+    None,
+    /// One is asked for; any will do, none too.
+    Request,
+    /// Any, but one there must be.
+    Require,
+    /// If there is one, the CA must have signed it.
+    VerifyIfGiven,
+    /// One that the CA signed.
+    RequireAndVerify,
+}
+
+impl<'d> ClientAuth<'d> {
+    pub(super) fn of(named: &'d Token) -> Result<Self, Diagnostic> {
+        let kind = match named.text() {
+            "nocert" => Kind::None,
+            "request" => Kind::Request,
+            "require" => Kind::Require,
+            "verify_if_given" => Kind::VerifyIfGiven,
+            "require_and_verify" => Kind::RequireAndVerify,
+            other => {
+                let error = named.err(format!("unknown authentication type '{other}'"));
+                return Err(error.help(
+                    "the types are: nocert, request, require, verify_if_given, require_and_verify",
+                ));
+            }
+        };
+        Ok(Self {
+            kind,
+            place: Some(named),
+        })
+    }
+
+    /// What looks at certificates; `roots` are those of the CA's file.
+    pub(super) fn verifier(
+        self,
+        roots: Option<(&Token, Vec<CertificateDer<'static>>)>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, Diagnostic> {
+        let any = |mandatory| {
+            Arc::new(AnyCertificate {
+                mandatory,
+                provider: provider.clone(),
+            })
+        };
+        let optional = match self.kind {
+            Kind::None => return Ok(Arc::new(NoClientAuth)),
+            Kind::Request => return Ok(any(false)),
+            Kind::Require => return Ok(any(true)),
+            Kind::VerifyIfGiven => true,
+            Kind::RequireAndVerify => false,
+        };
+        let Some((file, certificates)) = roots else {
+            return Err(self.no_ca());
+        };
+        let mut store = RootCertStore::empty();
+        for certificate in certificates {
+            store
+                .add(certificate)
+                .map_err(|error| file.err(format!("could not read root certs: {error}")))?;
+        }
+        let builder =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider.clone());
+        let builder = if optional {
+            builder.allow_unauthenticated()
+        } else {
+            builder
+        };
+        builder
+            .build()
+            .map(|verifier| verifier as Arc<dyn ClientCertVerifier>)
+            .map_err(|error| file.err(format!("could not read root certs: {error}")))
+    }
+}
+
+impl ClientAuth<'_> {
+    fn no_ca(self) -> Diagnostic {
+        let kind = self.place.map_or("", Token::text);
+        let error = Diagnostic::error(format!("client_auth {kind} has no CA to verify by"));
+        let error = match self.place {
+            Some(place) => error.at(place.place()),
+            None => error,
+        };
+        error.help("write the CA's file: tls CERT KEY CA")
+    }
+}
+
+/// Takes any certificate whose key the client proves to have.
+#[derive(Debug)]
+struct AnyCertificate {
+    mandatory: bool,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for AnyCertificate {
+    fn client_auth_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
