@@ -8,6 +8,7 @@
 //! Corefile ── usage ──> blocks, in the chain's order ──┬─ never:    what an earlier plugin answers
 //!                                                      ├─ reach:    what no question comes to
 //!                                                      ├─ upstream: who would ask himself
+//!                                                      ├─ pairs:    what lacks its other half
 //!                                                      └─ hint:     the lesser things
 //! ```
 //!
@@ -19,6 +20,7 @@ mod elsewhere;
 mod explain;
 mod hint;
 mod never;
+mod pairs;
 mod reach;
 mod upstream;
 mod usage;
@@ -33,7 +35,10 @@ use usage::Block;
 /// The kinds of findings by their names, each in a sentence.
 pub const RULES: &[(&str, &str)] = &[
     ("error", "The Corefile cannot be served."),
-    ("warning", "The Corefile can be served, and may not mean what its writer thinks."),
+    (
+        "warning",
+        "The Corefile can be served, and may not mean what its writer thinks.",
+    ),
     (
         never::NEVER_RUNS,
         "A plugin above this one in the chain answers all questions that it could.",
@@ -46,22 +51,45 @@ pub const RULES: &[(&str, &str)] = &[
         reach::UNREACHED_ZONE,
         "No question for this zone comes to its server block.",
     ),
-    (reach::UNREACHED_BLOCK, "No question comes to this server block."),
+    (
+        reach::UNREACHED_BLOCK,
+        "No question comes to this server block.",
+    ),
     (
         reach::ANSWERS_NOTHING,
         "No plugin of this server block has an answer to anything.",
     ),
-    (upstream::UPSTREAM_IS_SELF, "An upstream is this server itself."),
+    (
+        upstream::UPSTREAM_IS_SELF,
+        "An upstream is this server itself.",
+    ),
     (
         upstream::LOOPBACK_UPSTREAM,
         "An upstream is a resolver of the machine, which a pod cannot reach.",
     ),
+    (
+        pairs::NOT_ENCRYPTED,
+        "A key promises encryption, and its block has none.",
+    ),
+    (
+        pairs::AUTOPATH_BLIND,
+        "autopath does not learn where a question comes from.",
+    ),
     (elsewhere::MISSING_FILE, "A file is not on this machine."),
     ("unset-variable", "An environment variable is not set."),
     ("import-nothing", "An import matches no file."),
-    (hint::MISSING_READY, "Nothing tells the cluster when the names are there."),
-    (hint::MISSING_LOOP, "Nothing would tell of a forwarding loop."),
-    (hint::ASKED_FIRST, "Plugins are asked in another order than they stand in."),
+    (
+        hint::MISSING_READY,
+        "Nothing tells the cluster when the names are there.",
+    ),
+    (
+        hint::MISSING_LOOP,
+        "Nothing would tell of a forwarding loop.",
+    ),
+    (
+        hint::ASKED_FIRST,
+        "Plugins are asked in another order than they stand in.",
+    ),
     (hint::COREDNS_DIFFERS, "CoreDNS does this differently."),
 ];
 
@@ -77,6 +105,7 @@ pub fn findings(
     let mut findings = Vec::new();
     for block in &blocks {
         never::find(block, &mut findings);
+        pairs::find(block, &mut findings);
         upstream::find(block, dns_port, environment, &mut findings);
     }
     reach::find(&blocks, dns_port, &mut findings);

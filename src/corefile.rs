@@ -131,14 +131,18 @@ impl Corefile {
             warnings,
         } = parser.report;
         errors.extend(key_errors);
-        if !errors.is_empty() {
-            return Err(Errors::new(errors, warnings));
-        }
-        Ok(Self {
+        // A block of which no key can be read is for nothing.
+        blocks.retain(|block| !block.keys().is_empty());
+        let corefile = Self {
             blocks,
             files: parser.files.paths,
             warnings,
-        })
+        };
+        if !errors.is_empty() {
+            let warnings = corefile.warnings.clone();
+            return Err(Errors::new(errors, warnings).beside(corefile));
+        }
+        Ok(corefile)
     }
 
     /// The server blocks, in the order in which they stand. At least one.

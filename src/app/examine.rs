@@ -1,6 +1,6 @@
 //! Everything but start: whether a Corefile can be served, and what is odd about it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::plan::{self, Inputs};
@@ -35,13 +35,6 @@ pub fn examine(
     settings: &Arc<Settings>,
 ) -> Examined {
     let environment = Elsewhere::new(environment);
-    let corefile = match Corefile::load(input, &environment, &crate::plugin::names()) {
-        Ok(corefile) => corefile,
-        Err(errors) => {
-            let diagnostics = all(errors);
-            return Examined::new(diagnostics, Vec::new());
-        }
-    };
     let inputs = Inputs {
         dns_port,
         metrics: Arc::default(),
@@ -49,25 +42,44 @@ pub fn examine(
         previous: HashMap::new(),
         environment: &environment,
     };
-    let (mut errors, mut findings) = match plan::plan(&corefile, inputs) {
-        Ok(plan) => (Vec::new(), plan.warnings),
-        Err(errors) => (errors.errors().to_vec(), errors.warnings().to_vec()),
+    let loaded = Corefile::load(input, &environment, &crate::plugin::names());
+    let corefile = match &loaded {
+        Ok(corefile) => Some(corefile),
+        Err(errors) => errors.readable(),
     };
-    environment.grade(&corefile, &mut errors, &mut findings);
-    findings.extend(check::findings(&corefile, dns_port, &environment));
+    let (mut errors, mut findings) = match &loaded {
+        Ok(corefile) => match plan::plan(corefile, inputs) {
+            Ok(plan) => (Vec::new(), plan.warnings),
+            Err(errors) => parts(&errors),
+        },
+        Err(errors) => parts(&plan::all_errors(errors.clone(), inputs)),
+    };
+    if let Some(corefile) = corefile {
+        environment.grade(corefile, &mut errors, &mut findings);
+    }
+    // What is said of the whole would be said of what is left of it.
+    let explanations = loaded.map(|corefile| {
+        findings.extend(check::findings(&corefile, dns_port, &environment));
+        check::explain(&corefile, dns_port)
+    });
     errors.extend(findings);
-    Examined::new(errors, check::explain(&corefile, dns_port))
+    Examined::new(errors, explanations.unwrap_or_default())
 }
 
-fn all(errors: Errors) -> Vec<Diagnostic> {
-    [errors.errors(), errors.warnings()].concat()
+fn parts(errors: &Errors) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    (errors.errors().to_vec(), errors.warnings().to_vec())
 }
 
 impl Examined {
-    /// Sorts by severity; the order in which they were found stays where it says as much as the
-    /// place would.
+    /// Each diagnostic once, by severity and then in the order of the file.
     fn new(mut diagnostics: Vec<Diagnostic>, explanations: Vec<Explanation>) -> Self {
-        diagnostics.sort_by_key(Diagnostic::severity);
+        let mut known = HashSet::new();
+        diagnostics.retain(|diagnostic| known.insert(diagnostic.headline()));
+        diagnostics.sort_by_key(|diagnostic| {
+            let place = diagnostic.place();
+            let place = place.map(|place| (place.file().to_owned(), place.line(), place.column()));
+            (diagnostic.severity(), place)
+        });
         Self {
             diagnostics,
             explanations,

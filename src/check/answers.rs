@@ -87,15 +87,13 @@ pub(super) fn asked_zones(usage: &Usage<'_>, block: &Block<'_>) -> Option<Vec<Na
 }
 
 /// The words of a directive that name zones.
-pub(super) fn zone_words<'s, 'c>(
-    usage: &'s Usage<'c>,
-) -> Option<&'s [&'c crate::corefile::Token]> {
+pub(super) fn zone_words<'s, 'c>(usage: &'s Usage<'c>) -> Option<&'s [&'c crate::corefile::Token]> {
     let args = usage.args.as_slice();
     let from = match usage.name {
         "forward" | "grpc" => return Some(args.get(..1).unwrap_or_default()),
-        "cache" => args.first().map_or(0, |first| {
-            usize::from(first.text().parse::<i64>().is_ok())
-        }),
+        "cache" => args
+            .first()
+            .map_or(0, |first| usize::from(first.text().parse::<i64>().is_ok())),
         "whoami" | "erratic" => return Some(&[]),
         "template" => 2,
         "hosts" | "file" => 1,
@@ -120,7 +118,11 @@ fn fallthrough(usage: &Usage<'_>) -> Vec<Name> {
 fn template_types(usage: &Usage<'_>) -> Types {
     let is_word = |index: usize, words: &[&str]| {
         let arg = usage.args.get(index);
-        arg.is_some_and(|arg| words.iter().any(|word| arg.text().eq_ignore_ascii_case(word)))
+        arg.is_some_and(|arg| {
+            words
+                .iter()
+                .any(|word| arg.text().eq_ignore_ascii_case(word))
+        })
     };
     match is_word(0, &["IN", "ANY"]) && is_word(1, &["ANY"]) {
         true => Types::All,
@@ -130,7 +132,7 @@ fn template_types(usage: &Usage<'_>) -> Types {
 
 /// Whether all names of the zone are those of addresses.
 pub(super) fn is_reverse(zone: NameRef<'_>) -> bool {
-    ["in-addr.arpa.", "ip6.arpa."].iter().any(|reverse| {
-        Name::from_text(reverse).is_ok_and(|reverse| zone.is_in(reverse.view()))
-    })
+    ["in-addr.arpa.", "ip6.arpa."]
+        .iter()
+        .any(|reverse| Name::from_text(reverse).is_ok_and(|reverse| zone.is_in(reverse.view())))
 }

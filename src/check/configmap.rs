@@ -37,7 +37,7 @@ struct Object {
     kind: Option<String>,
     metadata: Metadata,
     data: Value,
-    items: Vec<Object>,
+    items: Vec<Self>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -51,7 +51,9 @@ struct Metadata {
 /// a key that ends in a colon is an error.
 #[must_use]
 pub fn is_manifest(text: &str) -> bool {
-    let mut lines = text.lines().map(|line| line.trim_start_matches(['-', '{', ' ']));
+    let mut lines = text
+        .lines()
+        .map(|line| line.trim_start_matches(['-', '{', ' ']));
     lines.any(|line| line.starts_with("apiVersion:") || line.starts_with("\"apiVersion\":"))
 }
 
@@ -142,7 +144,10 @@ impl Mounted {
             let mut mounted = Self::of(map);
             let folders = mounted.imported_folders();
             for beside in custom.iter().filter(|beside| beside.is_beside(map)) {
-                let laid = folders.iter().map(PathBuf::as_path).chain(CUSTOM.iter().map(Path::new));
+                let laid = folders
+                    .iter()
+                    .map(PathBuf::as_path)
+                    .chain(CUSTOM.iter().map(Path::new));
                 laid.for_each(|folder| mounted.lay(folder, beside));
             }
             mounted
@@ -152,10 +157,10 @@ impl Mounted {
 
     fn of(map: &ConfigMap) -> Self {
         let mut mounted = Self {
-            name: map.data.get(COREFILE).map_or_else(
-                || map.name.clone(),
-                |(_, origin)| origin.name.clone(),
-            ),
+            name: map
+                .data
+                .get(COREFILE)
+                .map_or_else(|| map.name.clone(), |(_, origin)| origin.name.clone()),
             files: Memory::default(),
             origins: BTreeMap::new(),
             folders: BTreeSet::new(),
@@ -189,7 +194,9 @@ impl Mounted {
         self.folders.insert(folder.to_owned());
         for (key, (value, origin)) in &map.data {
             let path = folder.join(key);
-            self.files.files.insert(path.clone(), value.clone().into_bytes());
+            self.files
+                .files
+                .insert(path.clone(), value.clone().into_bytes());
             self.origins.insert(path, origin.clone());
         }
     }
@@ -204,7 +211,9 @@ impl Mounted {
         });
         let paths = patterns.map(|pattern| Path::new(MOUNT).join(pattern.trim_start_matches("./")));
         let folders = paths.filter_map(|path| path.parent().map(Path::to_owned));
-        folders.filter(|folder| folder != Path::new(MOUNT)).collect()
+        folders
+            .filter(|folder| folder != Path::new(MOUNT))
+            .collect()
     }
 }
 

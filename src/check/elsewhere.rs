@@ -58,7 +58,9 @@ impl<'e> Elsewhere<'e> {
         let absent = self.absent.borrow();
         let lessened = |diagnostic: &Diagnostic| {
             let names = |path: &Path| diagnostic.message().contains(&path.display().to_string());
-            let mut folders = absent.iter().filter(|(_, absent)| **absent == Absent::Folder);
+            let mut folders = absent
+                .iter()
+                .filter(|(_, absent)| **absent == Absent::Folder);
             folders.any(|(path, _)| names(path))
         };
         let lessen = |diagnostic: Diagnostic| {
@@ -79,7 +81,7 @@ impl<'e> Elsewhere<'e> {
             if !errors.iter().chain(findings.iter()).any(is_told)
                 && let Some(word) = self.word(corefile, path)
             {
-                findings.push(missing(&text, *absent).at(word.place()));
+                findings.push(missing(word, *absent));
             }
         }
     }
@@ -87,19 +89,28 @@ impl<'e> Elsewhere<'e> {
     /// The first word of the Corefile that names the path.
     fn word<'c>(&self, corefile: &'c Corefile, path: &Path) -> Option<&'c Token> {
         let directory = self.here.directory();
-        let directives = corefile.blocks().iter().flat_map(|block| block.directives());
-        let mut words = directives.flat_map(|directive| directive.tokens());
+        let directives = corefile
+            .blocks()
+            .iter()
+            .flat_map(|block| block.directives());
+        let mut words = directives.flat_map(|directive| {
+            let is_upstream = directive.name() == "forward";
+            let words = directive.tokens().iter();
+            // An upstream without a separator is the name of a host, where there is no such file.
+            words.filter(move |word| !is_upstream || word.text().contains('/'))
+        });
         words.find(|word| directory.join(word.text()) == path)
     }
 }
 
-fn missing(path: &str, absent: Absent) -> Diagnostic {
+fn missing(word: &Token, absent: Absent) -> Diagnostic {
     let (severity, help) = match absent {
         Absent::File => (Severity::Warning, "create it, or correct the path"),
         Absent::Folder => (Severity::Hint, NOT_HERE),
     };
-    let finding = Diagnostic::warning(format!("{path}: no such file on this machine"));
-    finding.graded(severity).rule(MISSING_FILE).help(help)
+    let finding = Diagnostic::warning(format!("{}: no such file on this machine", word.text()));
+    let finding = finding.graded(severity).rule(MISSING_FILE);
+    finding.at(word.place()).help(help)
 }
 
 impl Environment for Elsewhere<'_> {
@@ -113,7 +124,10 @@ impl Environment for Elsewhere<'_> {
 
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         let content = self.here.read(path, limit);
-        if content.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        if content
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        {
             self.note(path);
         }
         content

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::answers::{Answers, Types};
-use super::usage::{Block, Usage};
+use super::usage::{Block, Usage, written};
 use crate::corefile::{Corefile, Place};
 use crate::name::Name;
 
@@ -33,7 +33,10 @@ pub struct Step {
 #[must_use]
 pub fn explain(corefile: &Corefile, dns_port: u16) -> Vec<Explanation> {
     let blocks = Block::all(corefile);
-    blocks.iter().map(|block| of_block(block, dns_port)).collect()
+    blocks
+        .iter()
+        .map(|block| of_block(block, dns_port))
+        .collect()
 }
 
 fn of_block(block: &Block<'_>, dns_port: u16) -> Explanation {
@@ -42,12 +45,20 @@ fn of_block(block: &Block<'_>, dns_port: u16) -> Explanation {
             "dns" => String::new(),
             scheme => format!("{scheme}://"),
         };
-        format!("{scheme}{}:{}", zone.name, zone.key.port_or(dns_port))
+        format!(
+            "{scheme}{}:{}",
+            written(zone.name),
+            zone.key.port_or(dns_port)
+        )
     });
     Explanation {
         keys: keys.collect(),
         place: block.source.keys().first().map(|key| key.place.clone()),
-        steps: block.usages.iter().map(|usage| step(usage, block)).collect(),
+        steps: block
+            .usages
+            .iter()
+            .map(|usage| step(usage, block))
+            .collect(),
     }
 }
 
@@ -83,8 +94,10 @@ fn words(usage: &Usage<'_>, answers: &Answers) -> String {
 }
 
 fn list(zones: &[Name]) -> String {
-    let texts: Vec<String> = zones.iter().map(Name::to_string).collect();
-    texts.join(", ")
+    let texts = zones
+        .iter()
+        .map(|zone| written(&zone.to_string()).to_owned());
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for Explanation {
@@ -93,7 +106,11 @@ impl fmt::Display for Explanation {
         let width = self.steps.iter().map(|step| step.plugin.len()).max();
         let width = width.unwrap_or_default();
         for (index, step) in self.steps.iter().enumerate() {
-            let Step { plugin, place, answers } = step;
+            let Step {
+                plugin,
+                place,
+                answers,
+            } = step;
             write!(f, "{:4}. {plugin:width$}  {place}", index + 1)?;
             match answers {
                 Some(answers) => writeln!(f, "  {answers}")?,

@@ -50,7 +50,9 @@ fn missing_ready(blocks: &[Block<'_>]) -> Option<Diagnostic> {
     if all.any(|block| block.has("ready")) {
         return None;
     }
-    let kubernetes = blocks.iter().find_map(|block| block.of_name("kubernetes").next())?;
+    let kubernetes = blocks
+        .iter()
+        .find_map(|block| block.of_name("kubernetes").next())?;
     let message = "no 'ready': nothing tells the cluster when the names are there";
     Some(
         Diagnostic::hint(message)
@@ -69,7 +71,7 @@ fn missing_loop(block: &Block<'_>) -> Option<Diagnostic> {
         upstreams.any(|word| word.text().starts_with('/'))
     };
     let forward = block.of_name("forward").find(names_file)?;
-    let message = "no 'loop': were the file's resolver this server, nothing would tell";
+    let message = "no 'loop': an upstream that leads back to this server would go unnoticed";
     Some(
         Diagnostic::hint(message)
             .rule(MISSING_LOOP)
@@ -90,7 +92,10 @@ fn asked_first(block: &Block<'_>, findings: &mut Vec<Diagnostic>) {
         let zones = asked_zones(second, block).unwrap_or_default();
         let first = answering.iter().take(index).find(|(first, answers)| {
             let takes = |zone: &crate::name::Name| {
-                let known = answers.zones.iter().any(|own| zone.view().is_in(own.view()));
+                let known = answers
+                    .zones
+                    .iter()
+                    .any(|own| zone.view().is_in(own.view()));
                 known && answers.passed.is_empty() && !answers.takes(zone.view())
             };
             first.name != second.name && stands_before(second, first) && zones.iter().any(takes)
@@ -114,13 +119,19 @@ fn order(second: &Usage<'_>, first: &Usage<'_>) -> Diagnostic {
     Diagnostic::hint(message)
         .rule(ASKED_FIRST)
         .at(first.place())
-        .note(second.place(), "this is asked second, for what the other passes on")
+        .note(
+            second.place(),
+            "this is asked second, for what the other passes on",
+        )
         .help("the order of plugins is fixed, and that of lines does not count: see --explain")
 }
 
 /// `acl` above `rewrite` in the file.
 fn sees_rewritten(block: &Block<'_>, rewrite: &Usage<'_>) -> Option<Diagnostic> {
-    let acl = block.of_name("acl").next().filter(|acl| stands_before(acl, rewrite))?;
+    let acl = block
+        .of_name("acl")
+        .next()
+        .filter(|acl| stands_before(acl, rewrite))?;
     Some(order(acl, rewrite).help("'acl' sees the name that 'rewrite' makes"))
 }
 

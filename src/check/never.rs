@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::answers::{Answers, Types, asked_zones};
-use super::usage::{Block, Usage, rank};
+use super::usage::{Block, Usage, rank, written};
 use crate::corefile::Diagnostic;
 use crate::name::Name;
 
@@ -47,7 +47,9 @@ pub(super) fn find(block: &Block<'_>, findings: &mut Vec<Diagnostic>) {
         {
             findings.push(never(usage, first));
         } else {
-            let parts = taken.iter().map(|(zone, above)| not_for(usage, zone, above));
+            let parts = taken
+                .iter()
+                .map(|(zone, above)| not_for(usage, zone, above));
             findings.extend(parts);
         }
         if let Some(answers) = Answers::of(usage, block) {
@@ -123,15 +125,18 @@ fn never(usage: &Usage<'_>, above: &Above<'_, '_>) -> Diagnostic {
 fn not_for(usage: &Usage<'_>, zone: &Name, above: &Above<'_, '_>) -> Diagnostic {
     let (name, other) = (usage.name, above.usage.name);
     let message = format!(
-        "'{name}' is never asked for '{zone}': '{other}' is asked before it and passes nothing on"
+        "'{name}' is never asked for '{}': '{other}' is asked before it and passes nothing on",
+        written(&zone.to_string())
     );
     let named = usage.args.iter().find(|word| {
         let zones = word.zones().unwrap_or_default();
-        zones.iter().any(|named| Name::from_text(named).as_ref() == Ok(zone))
+        zones
+            .iter()
+            .any(|named| Name::from_text(named).as_ref() == Ok(zone))
     });
     Diagnostic::warning(message)
         .rule(NEVER_RUNS)
-        .at(named.map_or(usage.place(), |word| word.place()))
+        .at(named.map_or_else(|| usage.place(), |word| word.place()))
         .note(above.usage.place(), "this answers for it")
         .help(help(usage, above))
 }

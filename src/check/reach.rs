@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::answers::zone_words;
-use super::usage::{Block, Usage, rank};
+use super::usage::{Block, CHAIN, Usage, rank, written};
 use crate::corefile::{Diagnostic, Token, Transport, Zone};
 use crate::name::{Name, NameRef};
 
@@ -89,7 +89,10 @@ impl<'c> Reach<'_, 'c> {
         };
         for (listener, name, key) in sites(self.block, self.dns_port) {
             let same = self.served.get(&(listener, name.clone()));
-            let mut before = same.into_iter().flatten().take_while(|index| **index < self.index);
+            let mut before = same
+                .into_iter()
+                .flatten()
+                .take_while(|index| **index < self.index);
             let Some(first) = before.find_map(|index| {
                 let block = self.blocks.get(*index)?;
                 (!block.has("view")).then_some(block)
@@ -97,7 +100,8 @@ impl<'c> Reach<'_, 'c> {
                 continue;
             };
             let message = format!(
-                "no question comes here: a block without a view serves '{name}' before this one"
+                "no question comes here: a block without a view serves '{}' before this one",
+                written(&name.to_string())
             );
             let mut finding = Diagnostic::warning(message)
                 .rule(UNREACHED_BLOCK)
@@ -136,7 +140,11 @@ impl<'c> Reach<'_, 'c> {
         let zones = word.zones().ok()?;
         let zones = zones.iter().filter_map(|zone| Name::from_text(zone).ok());
         // Of a network `forward` takes the first zone only.
-        let most = if usage.name == "forward" { 1 } else { usize::MAX };
+        let most = if usage.name == "forward" {
+            1
+        } else {
+            usize::MAX
+        };
         let mut why = None;
         for zone in zones.take(most) {
             why = Some(self.why_zone_unreached(zone.view(), rank(usage.name))?);
@@ -175,22 +183,23 @@ impl<'c> Reach<'_, 'c> {
         blocks.first().copied()
     }
 
-    fn unreached(
-        &self,
-        usage: &Usage<'_>,
-        word: &Token,
-        why: &Why,
-        is_whole: bool,
-    ) -> Diagnostic {
+    fn unreached(&self, usage: &Usage<'_>, word: &Token, why: &Why, is_whole: bool) -> Diagnostic {
         let (name, zone) = (usage.name, word.text());
         let what = match is_whole {
             true => format!("'{name}' is never asked"),
             false => format!("'{name}' is never asked for '{zone}'"),
         };
-        let rule = |message| Diagnostic::warning(message).rule(UNREACHED_ZONE).at(word.place());
+        let rule = |message| {
+            Diagnostic::warning(message)
+                .rule(UNREACHED_ZONE)
+                .at(word.place())
+        };
         match why {
             Why::Outside => {
-                let keys: Vec<String> = self.block.source.zones().map(zone_text).collect();
+                let own = self.block.source.zones();
+                let keys: Vec<String> = own
+                    .map(|zone| format!("'{}'", written(zone.name)))
+                    .collect();
                 let finding = rule(format!(
                     "{what}: no name of '{zone}' comes to this server block, which is for {}",
                     keys.join(", ")
@@ -212,7 +221,10 @@ impl<'c> Reach<'_, 'c> {
                     "{what}: the names of '{zone}' go to another server block"
                 ));
                 let finding = finding.help(format!("move '{name}' to that block"));
-                let other = self.blocks.get(*index).and_then(|b| b.source.keys().first());
+                let other = self
+                    .blocks
+                    .get(*index)
+                    .and_then(|b| b.source.keys().first());
                 match other {
                     Some(key) => finding.note(&key.place, "this block gets them"),
                     None => finding,
@@ -251,15 +263,10 @@ fn sites<'c>(
     })
 }
 
-fn zone_text(zone: Zone<'_>) -> String {
-    format!("'{}'", zone.name)
-}
-
 /// A block in which nothing has an answer.
 fn answers_nothing(block: &Block<'_>) -> Option<Diagnostic> {
-    let answers = |usage: &Usage<'_>| {
-        ANSWERING.contains(&usage.name) || rank(usage.name) == super::usage::CHAIN.len()
-    };
+    let answers =
+        |usage: &Usage<'_>| ANSWERING.contains(&usage.name) || rank(usage.name) == CHAIN.len();
     if block.usages.iter().any(answers) {
         return None;
     }

@@ -63,7 +63,10 @@ fn in_file(
         .next()?;
     let what = format!("{} of {}", upstream.address, word.text());
     let finding = wrong.diagnostic(word, &what, severity);
-    let finding = finding.note(forward.place(), "this reads the file as it is on this machine");
+    let finding = finding.note(
+        forward.place(),
+        "this reads the file as it is on this machine",
+    );
     Some(finding)
 }
 
@@ -110,8 +113,7 @@ fn wrong(block: &Block<'_>, dns_port: u16, upstream: &Upstream) -> Option<Wrong>
     if own_ports.any(|key| key.port_or(dns_port) == port) {
         let binds = block.of_name("bind").flat_map(|bind| &bind.args);
         let binds: Vec<Option<IpAddr>> = binds.map(|host| host.text().parse().ok()).collect();
-        let is_everywhere =
-            binds.is_empty() || binds.iter().flatten().any(IpAddr::is_unspecified);
+        let is_everywhere = binds.is_empty() || binds.iter().flatten().any(IpAddr::is_unspecified);
         if binds.contains(&Some(ip)) || (is_of_machine && is_everywhere) {
             return Some(Wrong::Itself);
         }
@@ -134,7 +136,10 @@ impl Upstream {
         };
         let port = transport.default_port();
         let (host, name) = rest.split_once('%').unwrap_or((rest, ""));
-        let port = name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(port);
+        let port = name
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok())
+            .unwrap_or(port);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let address = match bare.parse::<IpAddr>() {
             Ok(ip) => SocketAddr::new(ip, port),

@@ -117,7 +117,9 @@ impl<'c> Block<'c> {
         let mut usages: Vec<Usage<'c>> = source.directives().iter().flat_map(usages).collect();
         // Stable: several of one plugin are asked in the order in which they stand.
         usages.sort_by_key(|usage| rank(usage.name));
-        let zones = source.zones().filter_map(|zone| Name::from_text(zone.name).ok());
+        let zones = source
+            .zones()
+            .filter_map(|zone| Name::from_text(zone.name).ok());
         Self {
             source,
             zones: zones.collect(),
@@ -175,8 +177,18 @@ impl<'c> Usage<'c> {
     }
 }
 
+/// A name as people write it: without the dot at its end, but for the root.
+pub(super) fn written(name: &str) -> &str {
+    match name.strip_suffix('.') {
+        None | Some("") => name,
+        Some(name) => name,
+    }
+}
+
 /// The zones that words name; what names none is passed over, as plugins do.
 pub(super) fn zones(words: &[&Token]) -> Vec<Name> {
     let named = words.iter().filter_map(|word| word.zones().ok()).flatten();
-    named.filter_map(|zone| Name::from_text(&zone).ok()).collect()
+    named
+        .filter_map(|zone| Name::from_text(&zone).ok())
+        .collect()
 }

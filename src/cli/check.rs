@@ -51,7 +51,13 @@ pub(super) struct Arguments {
     hints: bool,
 
     /// Default port, for keys without one.
-    #[arg(long = "dns.port", short = 'p', visible_alias = "p", value_name = "PORT", default_value_t = 53)]
+    #[arg(
+        long = "dns.port",
+        short = 'p',
+        visible_alias = "p",
+        value_name = "PORT",
+        default_value_t = 53
+    )]
     dns_port: u16,
 }
 

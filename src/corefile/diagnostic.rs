@@ -13,6 +13,7 @@ mod render;
 
 use std::fmt;
 
+use super::Corefile;
 use super::place::Place;
 
 /// The longest message, in characters.
@@ -128,7 +129,7 @@ impl Diagnostic {
     /// The kind of finding; the word for its severity where it has no name of its own.
     #[must_use]
     pub fn rule_name(&self) -> &'static str {
-        self.0.rule.unwrap_or(self.severity().word())
+        self.0.rule.unwrap_or_else(|| self.severity().word())
     }
 
     /// Whether it stops the Corefile from being used.
@@ -210,13 +211,32 @@ impl Severity {
 pub struct Errors {
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    readable: Option<Box<Corefile>>,
 }
 
 impl Errors {
     /// The errors that were found, and the warnings. There should be an error among them.
     #[must_use]
     pub fn new(errors: Vec<Diagnostic>, warnings: Vec<Diagnostic>) -> Self {
-        Self { errors, warnings }
+        Self {
+            errors,
+            warnings,
+            readable: None,
+        }
+    }
+
+    /// The same with what could be read all the same.
+    #[must_use]
+    pub(super) fn beside(mut self, readable: Corefile) -> Self {
+        self.readable = Some(Box::new(readable));
+        self
+    }
+
+    /// What could be read all the same, for errors of the language: lines in which there are some
+    /// are left out, so it is good for finding more of them and for nothing else.
+    #[must_use]
+    pub fn readable(&self) -> Option<&Corefile> {
+        self.readable.as_deref()
     }
 
     /// The errors; the first is the one that CoreDNS would report.
@@ -234,10 +254,7 @@ impl Errors {
 
 impl From<Diagnostic> for Errors {
     fn from(error: Diagnostic) -> Self {
-        Self {
-            errors: vec![error],
-            warnings: Vec::new(),
-        }
+        Self::new(vec![error], Vec::new())
     }
 }
 
@@ -276,12 +293,27 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     if length > 64 {
         return None;
     }
-    known
-        .into_iter()
-        .map(|candidate| (edits(word, candidate), candidate))
+    let known: Vec<&str> = known.into_iter().collect();
+    let slips = known
+        .iter()
+        .map(|candidate| (edits(word, candidate), *candidate));
+    let near = slips
         .filter(|(edits, candidate)| *edits <= most && *edits < candidate.chars().count())
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, candidate)| candidate)
+        .min_by_key(|(edits, _)| *edits);
+    // Or the end is another: 'fallthru'.
+    let beginnings = known
+        .iter()
+        .map(|candidate| (same_start(word, candidate), *candidate));
+    let begins = beginnings
+        .filter(|(same, _)| *same >= 4 && same * 3 >= length * 2)
+        .max_by_key(|(same, _)| *same);
+    near.or(begins).map(|(_, candidate)| candidate)
+}
+
+/// How many letters both start with.
+fn same_start(one: &str, two: &str) -> usize {
+    let letters = one.chars().zip(two.chars());
+    letters.take_while(|(one, two)| one == two).count()
 }
 
 /// How many letters must be put in, left out, replaced or swapped with the next one to make `one`

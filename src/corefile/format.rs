@@ -40,7 +40,10 @@ pub fn format(text: &str) -> String {
     let mut printer = Printer::default();
     let atoms = atoms(text);
     // The first of a text is no part of a word, so this one needs another before it.
-    if atoms.first().is_some_and(|atom| atom.text.starts_with(BYTE_ORDER_MARK)) {
+    if atoms
+        .first()
+        .is_some_and(|atom| atom.text.starts_with(BYTE_ORDER_MARK))
+    {
         printer.text.push(BYTE_ORDER_MARK);
     }
     for atom in atoms {
@@ -132,7 +135,7 @@ impl Printer {
             (last, breaks) => {
                 let at_edge = last == Some(Kind::Open) || atom.kind == Kind::Close;
                 let between_blocks = self.closes_block && self.depth == 0;
-                let is_blank = (breaks > 1 && !at_edge) || (between_blocks && !at_edge);
+                let is_blank = !at_edge && (breaks > 1 || between_blocks);
                 self.text.push_str(if is_blank { "\n\n" } else { "\n" });
                 self.closes_block = false;
                 (0..self.depth).for_each(|_| self.text.push_str(INDENT));
@@ -141,7 +144,9 @@ impl Printer {
         // White space as it is in a quoted word; elsewhere a carriage return is nothing.
         match atom.text.starts_with('"') {
             true => self.text.push_str(atom.text),
-            false => self.text.extend(atom.text.chars().filter(|char| *char != '\r')),
+            false => self
+                .text
+                .extend(atom.text.chars().filter(|char| *char != '\r')),
         }
         match atom.kind {
             Kind::Open => self.depth += 1,

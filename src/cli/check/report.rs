@@ -37,7 +37,10 @@ impl Report {
 
     /// How many diagnostics of a severity there are in all Corefiles.
     pub(super) fn count(&self, severity: Severity) -> usize {
-        let counts = self.verdicts.iter().map(|verdict| verdict.examined.count(severity));
+        let counts = self
+            .verdicts
+            .iter()
+            .map(|verdict| verdict.examined.count(severity));
         counts.sum()
     }
 }
@@ -65,7 +68,11 @@ impl Report {
                 writeln!(f, "{explanation}")?;
             }
         }
-        let word = if self.is_failed(verdict) { "FAIL" } else { "OK" };
+        let word = if self.is_failed(verdict) {
+            "FAIL"
+        } else {
+            "OK"
+        };
         write!(f, "{name}: {word}")?;
         for severity in [Severity::Error, Severity::Warning] {
             let count = examined.count(severity);

@@ -13,9 +13,8 @@ fn words(text: &str) -> Vec<(String, bool)> {
     let pairs = tokens.iter().zip(before);
     pairs
         .map(|(token, before)| {
-            let starts_line = before.is_none_or(|before| {
-                token.gap_after(before) != super::super::lexer::Gap::Space
-            });
+            let starts_line = before
+                .is_none_or(|before| token.gap_after(before) != super::super::lexer::Gap::Space);
             (token.text().to_owned(), starts_line)
         })
         .collect()
@@ -84,7 +83,11 @@ fn white_space_is_made_the_same() {
             ". {\n    log \"x  \n\n",
         ),
         ("too many braces", "a {\n}\n}\nb", "a {\n}\n}\n\nb\n"),
-        ("a mark that is a word's", "\n\u{feff}x", "\u{feff}\u{feff}x\n"),
+        (
+            "a mark that is a word's",
+            "\n\u{feff}x",
+            "\u{feff}\u{feff}x\n",
+        ),
     ] {
         assert_eq!(format(text), formatted, "{what}");
         assert_eq!(format(formatted), formatted, "{what}, again");

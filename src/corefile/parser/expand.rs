@@ -260,7 +260,9 @@ fn imports_nothing(argument: &Token) -> Diagnostic {
     let hint = hint.at(argument.place()).rule("import-nothing");
     match text.contains(['*', '?']) {
         true => hint,
-        false => hint.help("its folder is not on this machine: the server does not start without it"),
+        false => {
+            hint.help("its folder is not on this machine: the server does not start without it")
+        }
     }
 }
 
