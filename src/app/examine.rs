@@ -55,7 +55,14 @@ pub fn examine(
         Err(errors) => parts(&plan::all_errors(errors.clone(), inputs)),
     };
     if let Some(corefile) = corefile {
-        environment.grade(corefile, &mut errors, &mut findings);
+        // What the language refuses is refused, wherever its file may be.
+        let of_plugins = loaded
+            .as_ref()
+            .err()
+            .map_or(0, |errors| errors.errors().len());
+        let mut of_plugins = errors.split_off(of_plugins.min(errors.len()));
+        environment.grade(corefile, &mut of_plugins, &mut findings);
+        errors.extend(of_plugins);
     }
     // What is said of the whole would be said of what is left of it.
     let explanations = loaded.map(|corefile| {
@@ -86,3 +93,6 @@ impl Examined {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,10 @@
 //! Files that a Corefile names and that are not on this machine.
 //!
 //! A Corefile is often checked on another machine than that on which it is served. What can be
-//! told is this: where the folder is here and the file is not, the file is missing. Where there is
-//! not even the folder, the Corefile was written for another machine, and nothing is known.
+//! told is this: where the folder is here and the file is not, the file is missing, and what the
+//! plugin makes of that counts. Where there is not even the folder, the Corefile may have been
+//! written for another machine, and no server would be refused for that here. Where the folder is
+//! one that pods have mounted, it surely was.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,6 +15,17 @@ use crate::corefile::{Corefile, Diagnostic, Environment, Origin, Severity, Token
 
 /// A file that is not on this machine.
 pub(super) const MISSING_FILE: &str = "missing-file";
+
+/// Where distributions mount files for the server: CoreDNS's own folder, AKS's, OpenShift's,
+/// kops's, Outscale's, and that of Secrets.
+const MOUNTS: &[&str] = &[
+    "/etc/coredns",
+    "/etc/localdns",
+    "/etc/pki",
+    "/rootfs",
+    "/custom",
+    "/var/run/secrets",
+];
 
 const NOT_HERE: &str = "its folder is not on this machine: check again where the server is to run";
 
@@ -27,6 +40,18 @@ pub struct Elsewhere<'e> {
 enum Absent {
     File,
     Folder,
+    /// A folder that pods have mounted.
+    Mount,
+}
+
+impl Absent {
+    /// How grave it is, where no plugin says.
+    fn severity(self) -> Severity {
+        match self {
+            Self::File | Self::Folder => Severity::Warning,
+            Self::Mount => Severity::Hint,
+        }
+    }
 }
 
 impl<'e> Elsewhere<'e> {
@@ -39,10 +64,15 @@ impl<'e> Elsewhere<'e> {
         }
     }
 
+    fn has_folder(&self, path: &Path) -> bool {
+        path.parent().is_some_and(|folder| self.here.exists(folder))
+    }
+
     fn note(&self, path: &Path) {
-        let absent = match self.is_elsewhere(path) {
-            true => Absent::Folder,
-            false => Absent::File,
+        let absent = match self.has_folder(path) {
+            true => Absent::File,
+            false if is_mounted(path) => Absent::Mount,
+            false => Absent::Folder,
         };
         self.absent.borrow_mut().insert(path.to_owned(), absent);
     }
@@ -56,25 +86,26 @@ impl<'e> Elsewhere<'e> {
         findings: &mut Vec<Diagnostic>,
     ) {
         let absent = self.absent.borrow();
-        let lessened = |diagnostic: &Diagnostic| {
-            let names = |path: &Path| diagnostic.message().contains(&path.display().to_string());
-            let mut folders = absent
-                .iter()
-                .filter(|(_, absent)| **absent == Absent::Folder);
-            folders.any(|(path, _)| names(path))
+        // What a diagnostic is about, if it is about a file that may be elsewhere.
+        let elsewhere = |diagnostic: &Diagnostic| {
+            let mut folders = absent.iter().filter(|(_, absent)| **absent != Absent::File);
+            let found = folders
+                .find(|(path, _)| diagnostic.message().contains(&path.display().to_string()));
+            found.map(|(_, absent)| absent.severity())
         };
-        let lessen = |diagnostic: Diagnostic| {
-            let diagnostic = diagnostic.graded(Severity::Hint).rule(MISSING_FILE);
-            diagnostic.help(NOT_HERE)
-        };
-        for finding in findings.iter_mut() {
-            if lessened(finding) {
-                *finding = lessen(finding.clone());
-            }
-        }
-        let (elsewhere, here): (Vec<_>, Vec<_>) = errors.drain(..).partition(&lessened);
-        *errors = here;
-        findings.extend(elsewhere.into_iter().map(lessen));
+        let said = errors
+            .drain(..)
+            .chain(findings.drain(..))
+            .map(|diagnostic| match elsewhere(&diagnostic) {
+                Some(severity) => {
+                    let diagnostic = diagnostic.graded(severity).rule(MISSING_FILE);
+                    diagnostic.help(NOT_HERE)
+                }
+                None => diagnostic,
+            });
+        let is_error = |diagnostic: &Diagnostic| diagnostic.severity() == Severity::Error;
+        let (still_errors, others): (Vec<_>, Vec<_>) = said.partition(is_error);
+        (*errors, *findings) = (still_errors, others);
         for (path, absent) in absent.iter() {
             let text = path.display().to_string();
             let is_told = |said: &Diagnostic| said.message().contains(&text);
@@ -104,13 +135,18 @@ impl<'e> Elsewhere<'e> {
 }
 
 fn missing(word: &Token, absent: Absent) -> Diagnostic {
-    let (severity, help) = match absent {
-        Absent::File => (Severity::Warning, "create it, or correct the path"),
-        Absent::Folder => (Severity::Hint, NOT_HERE),
+    let help = match absent {
+        Absent::File => "create it, or correct the path",
+        Absent::Folder | Absent::Mount => NOT_HERE,
     };
     let finding = Diagnostic::warning(format!("{}: no such file on this machine", word.text()));
-    let finding = finding.graded(severity).rule(MISSING_FILE);
+    let finding = finding.graded(absent.severity()).rule(MISSING_FILE);
     finding.at(word.place()).help(help)
+}
+
+/// Whether a path is in a folder that pods have mounted.
+fn is_mounted(path: &Path) -> bool {
+    MOUNTS.iter().any(|mount| path.starts_with(mount))
 }
 
 impl Environment for Elsewhere<'_> {
@@ -149,7 +185,9 @@ impl Environment for Elsewhere<'_> {
         self.here.origin(path)
     }
 
-    fn is_elsewhere(&self, path: &Path) -> bool {
-        !path.parent().is_some_and(|folder| self.here.exists(folder))
+    /// Of a folder beside the Corefile that is not here, and of one that pods have mounted, all may
+    /// be elsewhere.
+    fn is_elsewhere(&self, path: &Path, folder: &Path) -> bool {
+        !self.has_folder(path) && (path.starts_with(folder) || is_mounted(path))
     }
 }

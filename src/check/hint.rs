@@ -84,7 +84,7 @@ fn missing_loop(block: &Block<'_>) -> Option<Diagnostic> {
 /// asked first, and keeps what it does not know to itself.
 fn asked_first(block: &Block<'_>, findings: &mut Vec<Diagnostic>) {
     let answering = block.usages.iter().filter_map(|usage| {
-        (rank(usage.name) >= rank("template")).then_some(())?;
+        (usage.rank >= rank("template")).then_some(())?;
         Some((usage, Answers::of(usage, block)?))
     });
     let answering: Vec<(&Usage<'_>, Answers)> = answering.take(MOST_COMPARED).collect();

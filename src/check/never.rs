@@ -76,7 +76,7 @@ fn is_asked_after(usage: &Usage<'_>, above: &Above<'_, '_>) -> bool {
 /// The zones for which questions can come to the directive in this block.
 fn effective_zones(usage: &Usage<'_>, block: &Block<'_>) -> Option<Vec<Name>> {
     // The cache and the like stand above all that answers.
-    if rank(usage.name) < rank("template") {
+    if usage.rank < rank("template") {
         return None;
     }
     let asked = asked_zones(usage, block)?;

@@ -147,7 +147,7 @@ impl<'c> Reach<'_, 'c> {
         };
         let mut why = None;
         for zone in zones.take(most) {
-            why = Some(self.why_zone_unreached(zone.view(), rank(usage.name))?);
+            why = Some(self.why_zone_unreached(zone.view(), usage.rank)?);
         }
         why
     }
@@ -265,8 +265,7 @@ fn sites<'c>(
 
 /// A block in which nothing has an answer.
 fn answers_nothing(block: &Block<'_>) -> Option<Diagnostic> {
-    let answers =
-        |usage: &Usage<'_>| ANSWERING.contains(&usage.name) || rank(usage.name) == CHAIN.len();
+    let answers = |usage: &Usage<'_>| ANSWERING.contains(&usage.name) || usage.rank == CHAIN.len();
     if block.usages.iter().any(answers) {
         return None;
     }

@@ -12,6 +12,9 @@ pub(super) const LOOPBACK_UPSTREAM: &str = "loopback-upstream";
 
 /// The file that says which resolvers a machine, or a pod, has.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// What to do about an upstream that a machine's own resolver is meant by.
+const RESOLVED: &str = "name the servers that the machine's resolver asks: those of systemd-resolved \
+     are in /run/systemd/resolve/resolv.conf, which the kubelet's resolvConf can name";
 /// The most bytes of such a file that are read.
 const LONGEST_FILE: usize = 1 << 20;
 
@@ -22,52 +25,86 @@ pub(super) fn find(
     environment: &dyn Environment,
     findings: &mut Vec<Diagnostic>,
 ) {
+    let own = Own::of(block, dns_port);
     for forward in block.of_name("forward") {
         for word in forward.args.iter().skip(1) {
-            match Upstream::read(word.text()) {
-                Some(upstream) => findings.extend(wrong(block, dns_port, &upstream).map(|wrong| {
+            findings.extend(match Upstream::read(word.text()) {
+                Some(upstream) => own.wrong(&upstream).map(|wrong| {
                     wrong.diagnostic(word, &upstream.address.to_string(), Severity::Warning)
-                })),
-                None => findings.extend(in_file(block, dns_port, environment, forward, word)),
-            }
+                }),
+                None => own.wrong_in_file(forward, word, environment),
+            });
         }
     }
 }
 
-/// What is wrong with the servers that a file names, the first of them.
-fn in_file(
-    block: &Block<'_>,
-    dns_port: u16,
-    environment: &dyn Environment,
-    forward: &Usage<'_>,
-    word: &Token,
-) -> Option<Diagnostic> {
-    let path = environment.directory().join(word.text());
-    let content = environment.read(&path, LONGEST_FILE).ok()?;
-    let content = String::from_utf8_lossy(&content);
-    let servers = content.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        (words.next() == Some("nameserver")).then(|| words.next()?.parse().ok())?
-    });
-    let upstreams = servers.map(|ip: IpAddr| Upstream {
-        address: SocketAddr::new(ip, Transport::Dns.default_port()),
-        transport: Transport::Dns,
-    });
-    // The file of the machine on which this is checked need not be that of the pod.
-    let severity = match word.text() == RESOLV_CONF {
-        true => Severity::Hint,
-        false => Severity::Warning,
-    };
-    let (wrong, upstream) = upstreams
-        .filter_map(|upstream| Some((wrong(block, dns_port, &upstream)?, upstream)))
-        .next()?;
-    let what = format!("{} of {}", upstream.address, word.text());
-    let finding = wrong.diagnostic(word, &what, severity);
-    let finding = finding.note(
-        forward.place(),
-        "this reads the file as it is on this machine",
-    );
-    Some(finding)
+/// Where a block is listened for.
+struct Own {
+    ports: Vec<(Transport, u16)>,
+    /// The addresses of `bind`; names of interfaces tell nothing.
+    addresses: Vec<IpAddr>,
+    is_everywhere: bool,
+}
+
+impl Own {
+    fn of(block: &Block<'_>, dns_port: u16) -> Self {
+        let keys = block.source.keys().iter();
+        let binds = block.of_name("bind").flat_map(|bind| &bind.args);
+        let addresses = binds.filter_map(|host| host.text().parse().ok());
+        let addresses: Vec<IpAddr> = addresses.collect();
+        Self {
+            ports: keys
+                .map(|key| (key.transport, key.port_or(dns_port)))
+                .collect(),
+            is_everywhere: !block.has("bind") || addresses.iter().any(IpAddr::is_unspecified),
+            addresses,
+        }
+    }
+
+    fn wrong(&self, upstream: &Upstream) -> Option<Wrong> {
+        let (ip, port) = (upstream.address.ip(), upstream.address.port());
+        let is_of_machine = ip.is_loopback() || ip.is_unspecified();
+        let is_listened_on = self.addresses.contains(&ip) || (is_of_machine && self.is_everywhere);
+        if is_listened_on && self.ports.contains(&(upstream.transport, port)) {
+            return Some(Wrong::Itself);
+        }
+        // Another port of the loopback address is what a sidecar or another block listens on.
+        let is_resolver = ip.is_loopback() && port == upstream.transport.default_port();
+        is_resolver.then_some(Wrong::Loopback)
+    }
+
+    /// What is wrong with the servers that a file names, the first of them.
+    fn wrong_in_file(
+        &self,
+        forward: &Usage<'_>,
+        word: &Token,
+        environment: &dyn Environment,
+    ) -> Option<Diagnostic> {
+        let path = environment.directory().join(word.text());
+        let content = environment.read(&path, LONGEST_FILE).ok()?;
+        let content = String::from_utf8_lossy(&content);
+        let servers = content.lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next() == Some("nameserver")).then(|| words.next()?.parse().ok())?
+        });
+        let mut upstreams = servers.map(|ip: IpAddr| Upstream {
+            address: SocketAddr::new(ip, Transport::Dns.default_port()),
+            transport: Transport::Dns,
+        });
+        // The file of the machine on which this is checked need not be that of the pod.
+        let severity = match word.text() == RESOLV_CONF {
+            true => Severity::Hint,
+            false => Severity::Warning,
+        };
+        let (wrong, address) =
+            upstreams.find_map(|upstream| Some((self.wrong(&upstream)?, upstream.address)))?;
+        let what = format!("{address} of {}", word.text());
+        let finding = wrong.diagnostic(word, &what, severity);
+        Some(finding.note(
+            forward.place(),
+            "this reads the file as it is on this machine",
+        ))
+    }
 }
 
 /// An upstream by its address.
@@ -88,7 +125,10 @@ impl Wrong {
             Self::Itself => (
                 format!("the upstream {what} is this server itself: questions would go in circles"),
                 UPSTREAM_IS_SELF,
-                "name another server; callsign does not ask this one",
+                match what.starts_with("127.0.0.53:") {
+                    true => RESOLVED,
+                    false => "name another server; callsign does not ask this one",
+                },
             ),
             Self::Loopback => (
                 format!(
@@ -96,31 +136,12 @@ impl Wrong {
                      listens there"
                 ),
                 LOOPBACK_UPSTREAM,
-                "name the servers that it asks; with systemd-resolved they are in \
-                 /run/systemd/resolve/resolv.conf, and the kubelet's resolvConf can name that file",
+                RESOLVED,
             ),
         };
         let finding = Diagnostic::warning(message).graded(severity);
         finding.rule(rule).at(word.place()).help(help)
     }
-}
-
-fn wrong(block: &Block<'_>, dns_port: u16, upstream: &Upstream) -> Option<Wrong> {
-    let (ip, port) = (upstream.address.ip(), upstream.address.port());
-    let is_of_machine = ip.is_loopback() || ip.is_unspecified();
-    let keys = block.source.keys().iter();
-    let mut own_ports = keys.filter(|key| key.transport == upstream.transport);
-    if own_ports.any(|key| key.port_or(dns_port) == port) {
-        let binds = block.of_name("bind").flat_map(|bind| &bind.args);
-        let binds: Vec<Option<IpAddr>> = binds.map(|host| host.text().parse().ok()).collect();
-        let is_everywhere = binds.is_empty() || binds.iter().flatten().any(IpAddr::is_unspecified);
-        if binds.contains(&Some(ip)) || (is_of_machine && is_everywhere) {
-            return Some(Wrong::Itself);
-        }
-    }
-    // Another port of the loopback address is what a sidecar or another block listens on.
-    let is_resolver = ip.is_loopback() && port == upstream.transport.default_port();
-    is_resolver.then_some(Wrong::Loopback)
 }
 
 impl Upstream {

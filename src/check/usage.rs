@@ -91,6 +91,8 @@ pub(super) struct Block<'c> {
 pub(super) struct Usage<'c> {
     /// The directive's name.
     pub(super) name: &'c str,
+    /// Its place in the chain.
+    pub(super) rank: usize,
     /// The word that names it.
     pub(super) word: &'c Token,
     /// The words behind it on its line.
@@ -116,7 +118,7 @@ impl<'c> Block<'c> {
     fn of(source: &'c ServerBlock) -> Self {
         let mut usages: Vec<Usage<'c>> = source.directives().iter().flat_map(usages).collect();
         // Stable: several of one plugin are asked in the order in which they stand.
-        usages.sort_by_key(|usage| rank(usage.name));
+        usages.sort_by_key(|usage| usage.rank);
         let zones = source
             .zones()
             .filter_map(|zone| Name::from_text(zone.name).ok());
@@ -129,7 +131,11 @@ impl<'c> Block<'c> {
 
     /// The occurrences of one directive.
     pub(super) fn of_name(&self, name: &str) -> impl Iterator<Item = &Usage<'c>> {
-        self.usages.iter().filter(move |usage| usage.name == name)
+        let rank = rank(name);
+        let start = self.usages.partition_point(|usage| usage.rank < rank);
+        let same = self.usages.iter().skip(start);
+        let same = same.take_while(move |usage| usage.rank == rank);
+        same.filter(move |usage| usage.name == name)
     }
 
     /// Whether the block has the directive.
@@ -150,6 +156,7 @@ fn usages<'c>(directive: &'c crate::corefile::Directive) -> Vec<Usage<'c>> {
         }
         usages.push(Usage {
             name: directive.name(),
+            rank: rank(directive.name()),
             word,
             args,
             options,

@@ -35,8 +35,8 @@ pub trait Environment {
     fn exists(&self, path: &Path) -> bool;
 
     /// Whether a file that is not here may be there where the Corefile is to be served: then it is
-    /// no error to import it. Never, unless the Corefile is only checked.
-    fn is_elsewhere(&self, _path: &Path) -> bool {
+    /// no error to import it into a file of `folder`. Never, unless the Corefile is only checked.
+    fn is_elsewhere(&self, _path: &Path, _folder: &Path) -> bool {
         false
     }
 

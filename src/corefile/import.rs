@@ -136,7 +136,8 @@ impl<'e> Files<'e> {
             Diagnostic::error(message).help("put a '\\' before a character that means itself")
         })?;
         let is_missing = paths.is_empty() && !full.contains(PATTERN_CHARACTERS);
-        if is_missing && !self.environment.is_elsewhere(Path::new(&full)) {
+        let (path, folder) = (Path::new(&full), source.directory());
+        if is_missing && !self.environment.is_elsewhere(path, folder) {
             let message = format!("File to import not found: {pattern}");
             let help = format!("there is no file {full}, and no snippet ({pattern}) above");
             return Err(Diagnostic::error(message).help(help));

@@ -3,7 +3,7 @@
 //! A setup ends at the first thing that is wrong. As it is pure it can be tried again without that
 //! line, and so tells the next one, until nothing is left to tell.
 
-use crate::corefile::{Diagnostic, Directive};
+use crate::corefile::{Diagnostic, Directive, Place, Token};
 
 /// So many errors of one directive are told.
 const MOST: usize = 20;
@@ -15,7 +15,8 @@ pub(super) fn errors(
     first: Diagnostic,
     mut set_up: impl FnMut(&Directive) -> Result<(), Diagnostic>,
 ) -> Vec<Diagnostic> {
-    let mut rest = without(directive, &first);
+    let mut touched = Vec::new();
+    let mut rest = without(directive, first.place(), &mut touched);
     let mut errors = vec![first];
     while let Some(directive) = rest
         && errors.len() < MOST
@@ -23,27 +24,47 @@ pub(super) fn errors(
         let Err(error) = set_up(&directive) else {
             break;
         };
-        if is_about_what_is_missing(&directive, &error) {
-            break;
-        }
-        rest = without(&directive, &error);
-        errors.push(error);
+        rest = match is_about_what_was_left_out(&directive, &error, &touched) {
+            Some(name) => directive.without_line(name),
+            None => {
+                let rest = without(&directive, error.place(), &mut touched);
+                errors.push(error);
+                rest
+            }
+        };
     }
     errors
 }
 
-fn without(directive: &Directive, error: &Diagnostic) -> Option<Directive> {
-    directive.without_line(error.place()?)
+/// The directive without the line of a place; the occurrence that it was in is noted.
+fn without(
+    directive: &Directive,
+    place: Option<&Place>,
+    touched: &mut Vec<Place>,
+) -> Option<Directive> {
+    touched.extend(occurrence(directive, place?).map(|name| name.place().clone()));
+    directive.without_line(place?)
 }
 
-/// Whether the error may be there only because a line was left out: an option that must be given
-/// is missed at the name of the directive, or at the end of its block.
-fn is_about_what_is_missing(directive: &Directive, error: &Diagnostic) -> bool {
-    let Some(place) = error.place() else {
-        return true;
-    };
-    let names = directive.occurrences().filter_map(<[_]>::first);
-    let ends = directive.tokens().iter().filter(|word| word.text() == "}");
-    let mut words = names.chain(ends);
-    words.any(|word| word.place().is_same(place))
+/// Whether an error may be there only because a line was left out: an option that must be given is
+/// missed at the name of its occurrence, or at the end of its block. If so, where the name stands.
+fn is_about_what_was_left_out<'d>(
+    directive: &'d Directive,
+    error: &Diagnostic,
+    touched: &[Place],
+) -> Option<&'d Place> {
+    let name = occurrence(directive, error.place()?)?.place();
+    let is_touched = touched.iter().any(|touched| touched.is_same(name));
+    let mut ends = directive.tokens().iter().filter(|word| word.text() == "}");
+    let is_at_edge = error
+        .place()
+        .is_some_and(|place| place.is_same(name) || ends.any(|end| end.place().is_same(place)));
+    (is_touched && is_at_edge).then_some(name)
+}
+
+/// The name that starts the occurrence in which a place is.
+fn occurrence<'d>(directive: &'d Directive, place: &Place) -> Option<&'d Token> {
+    let mut occurrences = directive.occurrences();
+    let around = occurrences.find(|words| words.iter().any(|word| word.place().is_same(place)));
+    around?.first()
 }
