@@ -282,21 +282,23 @@ impl Registry {
     /// The page that a scrape gets: text format 0.0.4.
     ///
     /// Families and children are taken note of first and told with no lock held, so that a query
-    /// that needs a new child does not wait for a scrape.
+    /// that needs a new child does not wait for a scrape. A child with labels that has counted
+    /// nothing is left out: in CoreDNS it comes to be when it first counts.
     #[must_use]
     pub fn text(&self) -> String {
         let families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot: Vec<_> = families
             .iter()
-            .filter(|(_, family)| !family.children.is_empty())
             .map(|(name, family)| {
                 let children: Vec<_> = family
                     .children
                     .iter()
+                    .filter(|(labels, child)| labels.is_empty() || child.has_counted())
                     .map(|(labels, child)| (labels.clone(), child.clone()))
                     .collect();
                 (*name, family.help, family.kind, children)
             })
+            .filter(|(.., children)| !children.is_empty())
             .collect();
         drop(families);
         let mut page = String::new();
@@ -323,6 +325,15 @@ impl Kind {
 }
 
 impl Child {
+    /// Whether it has counted anything; a gauge always tells something.
+    fn has_counted(&self) -> bool {
+        match self {
+            Self::Counter(counter) => counter.get() > 0,
+            Self::Histogram(histogram, _) => histogram.total() > 0,
+            Self::Gauge(_) | Self::Sampled(_) => true,
+        }
+    }
+
     fn write(&self, page: &mut String, name: &str, labels: &str) {
         let value = match self {
             Self::Counter(counter) => counter.get() as f64,

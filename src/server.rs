@@ -60,6 +60,7 @@ pub struct Server {
     pub index: usize,
     /// The number of listeners of its configuration.
     pub siblings: usize,
+    blocks: Box<[Arc<Block>]>,
     zones: HashMap<Name, Vec<Arc<Block>>, foldhash::fast::RandomState>,
     any_class: bool,
     observer: Arc<dyn Observer>,
@@ -104,23 +105,26 @@ impl Server {
         any_class: bool,
         observer: Arc<dyn Observer>,
     ) -> Arc<Self> {
+        let blocks: Box<[_]> = blocks.into_iter().collect();
         let mut zones: HashMap<_, Vec<Arc<Block>>, _> = HashMap::default();
-        for block in blocks {
-            zones.entry(block.zone.clone()).or_default().push(block);
+        for block in &blocks {
+            let of_zone = zones.entry(block.zone.clone()).or_default();
+            of_zone.push(block.clone());
         }
         Arc::new(Self {
             label: label.into(),
             index,
             siblings,
+            blocks,
             zones,
             any_class,
             observer,
         })
     }
 
-    /// The server blocks, in no order.
+    /// The server blocks' zones, in the order of the file.
     pub fn blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
-        self.zones.values().flatten()
+        self.blocks.iter()
     }
 
     /// Takes one packet; a reply that is known at once is appended to `out`.
@@ -209,6 +213,10 @@ impl Server {
     pub fn serve(&self, query: &Query<'_>) -> Reply {
         let mut parent_of_ds = None;
         for suffix in query.lower.suffixes() {
+            if suffix.is_root() && parent_of_ds.is_some() {
+                // As in CoreDNS, the root's block is nobody's parent.
+                break;
+            }
             let Some(blocks) = self.zones.get(suffix.as_bytes()) else {
                 continue;
             };

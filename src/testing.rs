@@ -15,7 +15,8 @@ use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Origin, RdataRef, RecordRef, RecordsBuilder, Section};
-use crate::app::plan::{self, Inputs, Plan};
+use crate::app::plan;
+pub use crate::app::plan::{Inputs, Plan};
 use crate::chain::{Chain, Next, Plugin, Reply};
 use crate::corefile::{Corefile, Diagnostic, Errors, Input, Memory};
 use crate::name::Name;
@@ -63,9 +64,6 @@ pub fn server(chain: &Arc<Chain>) -> Arc<Server> {
 /// # Errors
 /// All that is wrong with it, one line each.
 pub fn planned(text: &str, files: &Memory) -> Result<Plan, Vec<String>> {
-    let lines = |errors: Errors| errors.errors().iter().map(Diagnostic::headline).collect();
-    let known = crate::plugin::names();
-    let corefile = Corefile::load(Input::text("Corefile", text), files, &known).map_err(lines)?;
     let inputs = Inputs {
         dns_port: 53,
         metrics: Arc::default(),
@@ -73,6 +71,17 @@ pub fn planned(text: &str, files: &Memory) -> Result<Plan, Vec<String>> {
         previous: HashMap::new(),
         environment: files,
     };
+    planned_with(text, inputs)
+}
+
+/// The same with all that a plan is made from.
+///
+/// # Errors
+/// All that is wrong with it, one line each.
+pub fn planned_with(text: &str, inputs: Inputs<'_>) -> Result<Plan, Vec<String>> {
+    let lines = |errors: Errors| errors.errors().iter().map(Diagnostic::headline).collect();
+    let (input, known) = (Input::text("Corefile", text), crate::plugin::names());
+    let corefile = Corefile::load(input, inputs.environment, &known).map_err(lines)?;
     plan::plan(&corefile, inputs).map_err(lines)
 }
 
@@ -342,9 +351,19 @@ pub fn set_up<T>(
     shared: &mut Shared,
     setup: impl FnOnce(&mut Setup<'_>) -> T,
 ) -> SetUp<T> {
-    let environment = Memory::default();
+    set_up_with(corefile, directive, &Memory::default(), shared, setup)
+}
+
+/// The same with files and variables.
+pub fn set_up_with<T>(
+    corefile: &str,
+    directive: &str,
+    environment: &Memory,
+    shared: &mut Shared,
+    setup: impl FnOnce(&mut Setup<'_>) -> T,
+) -> SetUp<T> {
     let input = Input::text("Corefile", corefile);
-    let corefile = Corefile::load(input, &environment, &crate::plugin::names())
+    let corefile = Corefile::load(input, environment, &crate::plugin::names())
         .unwrap_or_else(|errors| panic!("{errors}"));
     let source = &corefile.blocks()[0];
     let mut block = BlockSetup {
@@ -363,7 +382,7 @@ pub fn set_up<T>(
             .directive(directive)
             .unwrap_or_else(|| panic!("no {directive}")),
         source,
-        environment: &environment,
+        environment,
         block: &mut block,
         shared,
         warnings: &mut warnings,

@@ -296,8 +296,8 @@ impl<'m> Reader<'m> {
             owner: NameRef::ROOT.into(),
             rtype,
             class: class.into(),
-            // RFC 2181, 8: a TTL with the highest bit set is zero.
-            ttl: if ttl > u32::MAX >> 1 { 0 } else { ttl },
+            // As it came: a TTL that RFC 2181, 8 takes for zero is the client's to judge.
+            ttl,
             rdata: RdataRef::Other(&[]),
         };
         self.builder.close(owner, place, &record);

@@ -147,32 +147,9 @@ impl Context<'_> {
             listen: Listen::default(),
             ready: false,
         };
-        for entry in REGISTRY {
-            let Some(directive) = self.source.directive(entry.name) else {
-                continue;
-            };
-            let mut set_up = |directive: &Directive, warnings: &mut Vec<Diagnostic>| {
-                (entry.setup)(&mut Setup {
-                    directive,
-                    source: self.source,
-                    environment: self.environment,
-                    block: &mut block,
-                    shared,
-                    warnings,
-                })
-            };
-            if let Err(first) = set_up(directive, warnings) {
-                let mut told = Vec::new();
-                let found = further::errors(directive, first, |rest| set_up(rest, &mut told));
-                let plugin = format_args!("plugin/{}", entry.name);
-                errors.extend(found.into_iter().map(|error| error.prefixed(plugin)));
-            }
-        }
-        for directive in self.source.directives() {
-            if let Some(error) = plugin::missing(directive) {
-                errors.push(error);
-            }
-        }
+        errors.extend(self.plugins(&mut block, shared, warnings));
+        let missing = self.source.directives().iter();
+        errors.extend(missing.filter_map(plugin::missing));
         let apart = ["bind", "view"]
             .iter()
             .any(|name| self.source.directive(name).is_some());
@@ -194,6 +171,41 @@ impl Context<'_> {
             place,
         };
         (zones.into_iter().map(site).collect(), errors)
+    }
+
+    /// Sets up the plugins of the block: what is wrong with them.
+    fn plugins(
+        &self,
+        block: &mut BlockSetup,
+        shared: &mut Shared,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Vec<Diagnostic> {
+        let mut errors = Vec::new();
+        for entry in REGISTRY {
+            let Some(directive) = self.source.directive(entry.name) else {
+                continue;
+            };
+            let mut set_up = |directive: &Directive, warnings: &mut Vec<Diagnostic>| {
+                (entry.setup)(&mut Setup {
+                    directive,
+                    source: self.source,
+                    environment: self.environment,
+                    block,
+                    shared,
+                    warnings,
+                })
+            };
+            let mut told = Vec::new();
+            let name = format!("plugin/{}", entry.name);
+            if let Err(first) = set_up(directive, &mut told) {
+                let again = |rest: &Directive| set_up(rest, &mut Vec::new());
+                let found = further::errors(directive, first, again).into_iter();
+                errors.extend(found.map(|error| error.prefixed(&name)));
+            }
+            let told = told.into_iter();
+            warnings.extend(told.map(|warning| warning.prefixed(&name)));
+        }
+        errors
     }
 
     #[allow(clippy::type_complexity)] // The parts of a site before there is one.

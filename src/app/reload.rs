@@ -147,6 +147,12 @@ impl Watch {
             Ok(()) => {
                 self.bad = None;
                 self.tell(app);
+                // As in CoreDNS, the running content is a metric from the first change on.
+                app.metrics.clear(VERSION);
+                if asker == Asker::Plugin {
+                    let labels = [("hash", "sha512"), ("value", app.hash())];
+                    app.metrics.gauge(VERSION, &labels).set(1.0);
+                }
                 info!("Reloading complete");
             }
             Err(failed) => {
@@ -161,12 +167,8 @@ impl Watch {
     /// Tells which configuration runs, where the `reload` plugin is on.
     fn tell(&self, app: &App) {
         app.metrics.counter(FAILED, &[]).add(0);
-        app.metrics.clear(VERSION);
         if app.running.shared.reload.is_some() {
             let hash = app.hash();
-            app.metrics
-                .gauge(VERSION, &[("hash", "sha512"), ("value", hash)])
-                .set(1.0);
             info!(target: "plugin/reload", "Running configuration SHA512 = {hash}");
         }
     }

@@ -50,6 +50,35 @@ fn a_page_is_the_classic_text_format() {
 }
 
 #[test]
+fn what_has_labels_is_told_from_its_first_count_on() {
+    let registry = Registry::default();
+    let counter = registry.counter(COUNT, &[("zone", "a")]);
+    registry.counter(COUNT, &[("zone", "b")]);
+    let sizes = registry.histogram(SIZES, &SIZE_BUCKETS, &[("proto", "udp")]);
+    registry.histogram(TIMES, &SLIM_TIME_BUCKETS, &[]);
+    let page = registry.text();
+    for line in page.lines() {
+        assert!(
+            !line.contains(" t_total ") && !line.contains(" t_bytes "),
+            "{line}"
+        );
+        assert!(
+            !line.starts_with("t_total") && !line.starts_with("t_bytes"),
+            "{line}"
+        );
+    }
+    check(&page, &["t_seconds_count 0"]);
+    counter.inc();
+    sizes.observe(1.0);
+    let page = registry.text();
+    check(
+        &page,
+        &[r#"t_total{zone="a"} 1"#, r#"t_bytes_count{proto="udp"} 1"#],
+    );
+    assert!(!page.contains(r#"zone="b""#), "{page}");
+}
+
+#[test]
 fn big_counts_have_an_exponent_where_gos_library_has_one() {
     let registry = Registry::default();
     registry.counter(COUNT, &[]).add(2_500_000);

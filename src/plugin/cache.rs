@@ -1,10 +1,10 @@
-//! `cache`: answers of upstreams, kept until their TTL ends.
+//! `cache`: answers, kept until their TTL ends.
 //!
 //! A look-up comes first, and a hit goes out at once. On a miss the rest of the chain is asked, all
-//! TTLs of its answer become one within the configured bounds, and the answer is stored, but only
-//! one of an upstream: what this server knows itself (the cluster, hosts, templates) is as quick to
-//! ask as to keep, and must never be older than its source. Entries are renewed ahead of their end
-//! (`prefetch`) or after it (`serve_stale`) by a task beside the queries.
+//! TTLs of its answer become one within the configured bounds, and the answer is stored, but never
+//! one of the cluster's zone: that is as quick to ask as to keep, and must not be older than the
+//! cluster. Entries are renewed ahead of their end (`prefetch`) or after it (`serve_stale`) by a
+//! task beside the queries.
 #![doc = include_str!("../../docs/plugins/cache.md")]
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@
 //! that asks: a reply that waits is a future, and how many may wait is bounded.
 
 mod address;
+mod ceiling;
 mod config;
 mod exchange;
 mod failure;
@@ -34,6 +35,7 @@ use crate::chain::{Failure, Next, Plugin, Reply, Rest};
 use crate::metrics::InFlight;
 use crate::query::{OwnedQuery, Query, Step};
 use crate::wire::Flags;
+use crate::wire::mnemonic::rcode_word;
 
 use super::loop_::Probe;
 use super::setup::{Setup, SetupError};
@@ -46,10 +48,6 @@ use upstream::{Over, Upstream};
 
 /// The directive's name.
 const NAME: &str = "forward";
-/// Queries of all forwards of the process that wait for upstreams. With what each holds (about
-/// 2 KiB) this bounds what a dead upstream can cost.
-const MOST_WAITING: i64 = 65_536;
-
 /// One `forward` of a server block.
 struct Forward(Arc<Link>);
 
@@ -62,8 +60,9 @@ pub(super) struct Link {
     upstreams: ArcSwap<Vec<Arc<Upstream>>>,
     flights: Flights<Landed>,
     in_flight: Arc<InFlight>,
-    /// Those of all forwards.
+    /// Those of all forwards, and how many they may be.
     waiting: Arc<InFlight>,
+    most_waiting: i64,
     /// What looks for loops through this link, where the block has `loop`.
     probe: Option<Arc<Probe>>,
     metrics: Arc<ForwardMetrics>,
@@ -80,6 +79,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let waiting: Arc<InFlight> = setup
         .shared
         .keep("forward waiting".to_owned(), || (Arc::default(), None));
+    let most_waiting = ceiling::most_waiting(setup.environment);
     let block = setup.shared.block;
     let probe = setup.shared.exports.iter().find_map(|(number, export)| {
         let export = (*number == block).then(|| export.clone())?;
@@ -94,6 +94,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
             flights: Flights::default(),
             in_flight: Arc::default(),
             waiting: waiting.clone(),
+            most_waiting,
             probe: probe.clone(),
             metrics: metrics.clone(),
         });
@@ -153,9 +154,9 @@ impl Link {
             let text = format!("concurrent queries exceeded maximum {most}");
             return Err(Failure::new(NAME, ResponseCode::Refused, text));
         };
-        let Some(waits) = self.waiting.enter(MOST_WAITING) else {
+        let Some(waits) = self.waiting.enter(self.most_waiting) else {
             self.metrics.overflow.inc();
-            let text = format!("{MOST_WAITING} queries wait for upstreams already");
+            let text = format!("{} queries wait for upstreams already", self.most_waiting);
             let failure = Failure::new(NAME, ResponseCode::ServFail, text.clone());
             return Err(failure.with_extended(ExtendedError::NO_REACHABLE_AUTHORITY, text));
         };
@@ -225,7 +226,7 @@ impl Link {
             what: match landed {
                 Landed::Replied(received, upstream) => {
                     let rcode = u16::from(received.rcode);
-                    let word = rcode::rcode_word(rcode).unwrap_or("a response code of its own");
+                    let word = rcode_word(rcode).unwrap_or("a response code of its own");
                     format!("{upstream} replied {word}")
                 }
                 Landed::Failed(failure) => {

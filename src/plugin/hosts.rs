@@ -113,7 +113,7 @@ impl Config {
         let label = file.map_or(DEFAULT_PATH, |file| file.text());
         let path = setup.block.root.join(label);
         if let Some(file) = file.filter(|_| !setup.environment.exists(&path)) {
-            let message = format!("File does not exist: {label}");
+            let message = format!("File does not exist: {}", path.display());
             let warning = Diagnostic::warning(message).at(file.place());
             setup
                 .warnings
@@ -123,7 +123,6 @@ impl Config {
             file: Location {
                 path,
                 label: label.to_owned(),
-                named: file.is_some(),
             },
             zones: setup.zones(zones),
             ttl: DEFAULT_TTL,

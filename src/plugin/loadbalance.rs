@@ -5,25 +5,29 @@ use std::sync::Arc;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
+use ipnet::IpNet;
 
 use super::setup::{Setup, SetupError};
 use crate::answer::{Answer, Body, Order};
 use crate::chain::{Next, Outcome, Plugin, Reply};
-use crate::corefile::Cursor;
 use crate::query::Query;
+
+mod prefer;
 
 /// The directive's name.
 const NAME: &str = "loadbalance";
 
-/// The plugin: it has no state.
-pub struct LoadBalance(Arc<()>);
+/// The plugin, with the networks whose addresses come first.
+pub struct LoadBalance(Arc<Vec<IpNet>>);
 
-/// Reads `loadbalance [round_robin]`.
+/// Reads `loadbalance [round_robin]` and its option `prefer CIDR...`.
 ///
 /// # Errors
-/// Another policy than `round_robin`, or options: callsign has none of them yet.
+/// Another policy than `round_robin` (callsign does not have `weighted` yet), an unknown option, or a
+/// word that is no network.
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let mut cursor = setup.directive.cursor();
+    let mut preferred = Vec::new();
     while cursor.next_token().is_some() {
         let arguments = cursor.remaining_args();
         match arguments.as_slice() {
@@ -43,19 +47,17 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
                     .expected("round_robin", format_args!("'{}'", policy.text())));
             }
         }
-        if let Some(option) = cursor.next_block() {
-            return Err(match option.text() {
-                "prefer" => not_yet(option.err("callsign does not have the option 'prefer'")),
-                _ => unknown(&cursor),
-            });
+        while let Some(option) = cursor.next_block() {
+            if option.text() != "prefer" {
+                return Err(cursor.unknown_property(&["prefer"]));
+            }
+            for network in cursor.remaining_args() {
+                preferred.push(prefer::network(network)?);
+            }
         }
     }
-    setup.push(LoadBalance(Arc::new(())));
+    setup.push(LoadBalance(Arc::new(preferred)));
     Ok(())
-}
-
-fn unknown(cursor: &Cursor<'_>) -> SetupError {
-    cursor.unknown_property(&[])
 }
 
 fn not_yet(error: SetupError) -> SetupError {
@@ -69,15 +71,15 @@ impl Plugin for LoadBalance {
 
     fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
         next.serve(query)
-            .edit(&self.0, query, |(), query, outcome| {
+            .edit(&self.0, query, |preferred, query, outcome| {
                 if let Outcome::Answer(answer) = outcome {
-                    shuffle(query, answer);
+                    shuffle(query, answer, preferred);
                 }
             })
     }
 }
 
-fn shuffle(query: &Query<'_>, answer: &mut Answer) {
+fn shuffle(query: &Query<'_>, answer: &mut Answer, preferred: &[IpNet]) {
     let transfer = matches!(query.qtype, RecordType::AXFR | RecordType::IXFR);
     if answer.rcode != ResponseCode::NoError || transfer || is_single(answer) {
         return;
@@ -85,6 +87,9 @@ fn shuffle(query: &Query<'_>, answer: &mut Answer) {
     // The thread's own generator, which the system seeded: no lock, and no order that a client
     // could foresee.
     answer.order = Order::Shuffled(rand::random());
+    if !preferred.is_empty() {
+        prefer::reorder(query, answer, preferred);
+    }
 }
 
 /// Whether there is one record at most, as in most answers; those need no seed.

@@ -166,8 +166,7 @@ impl Probe {
              https://coredns.io/plugins/loop#troubleshooting. Query: \"HINFO {name}\""
         );
         if self.strict {
-            error!(target: LOG, fatal = true, "{found}");
-            // The log is written by another thread, which may not get to it any more.
+            // Not by way of the log: the thread that writes it may not get to it any more.
             eprintln!("[FATAL] {LOG}: {found}");
             std::process::exit(1);
         }

@@ -52,7 +52,7 @@ pub fn answer(answer: &Answer, query: &Query<'_>, out: &mut Vec<u8>) {
     let head = Head {
         id: query.request.id,
         bits: flags.bits() | query.request.opcode.bits(),
-        rcode: answer.rcode,
+        rcode: told_rcode(answer.rcode, query),
     };
     write_head(&head, query, out);
     let mut writer = Writer {
@@ -82,6 +82,15 @@ pub fn answer(answer: &Answer, query: &Query<'_>, out: &mut Vec<u8>) {
     let (counts, cut) = (writer.counts, writer.full);
     opt.write(out);
     finish(&mut out[start..], counts, opt.present(), cut);
+}
+
+/// A code of more than four bits cannot be told without an OPT; its low bits would mean another.
+fn told_rcode(rcode: ResponseCode, query: &Query<'_>) -> ResponseCode {
+    if rcode.high() > 0 && query.opt.is_none() {
+        ResponseCode::ServFail
+    } else {
+        rcode
+    }
 }
 
 /// Writes the reply to a query that failed: no record, but the OPT and, in it, the reason.

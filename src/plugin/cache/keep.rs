@@ -27,8 +27,10 @@ pub(super) struct Fresh {
     pub(super) item: Option<Arc<Item>>,
 }
 
-/// What is known of an upstream's answer when it is to be stored.
+/// What is known of an answer when it is to be stored.
 struct Judged<'r> {
+    /// Whether this server's own configuration says it.
+    trusted: bool,
     shape: Shape,
     verdict: Verdict,
     chain: Chain<'r>,
@@ -39,16 +41,16 @@ struct Judged<'r> {
 
 impl Inner {
     /// Gives all records of an answer one TTL, takes off what only concerned the upstream (its
-    /// EDNS options; AD where nobody asked for it), and stores an upstream's answer.
+    /// EDNS options; AD where nobody asked for it), and stores it unless it is the cluster's.
     pub(super) fn keep(&self, query: &Query<'_>, answer: &mut Answer, now: Instant) -> Fresh {
-        let upstream = answer.origin == Origin::Upstream;
+        // What this server is configured to answer is kept as CoreDNS keeps it; what the cluster
+        // answers never is.
+        let kept = answer.origin != Origin::Zone;
+        let trusted = answer.origin != Origin::Upstream;
         // As CoreDNS: where the upstream's answer has an OPT, and so knows of signatures.
-        let options = answer
-            .extra
-            .as_ref()
-            .and_then(|extra| extra.options.as_ref());
-        let signed = upstream && query.dnssec_ok() && options.is_some();
-        let unix_time = signed.then(unix_time);
+        let extra = answer.extra.as_ref();
+        let options = extra.and_then(|extra| extra.options.as_ref());
+        let unix_time = (query.dnssec_ok() && options.is_some()).then(unix_time);
         let shape = Shape::of(answer, unix_time);
         let verdict = shape.verdict(answer.rcode, query);
         let doubtful = verdict == Verdict::Positive && shape.answers > 0 && shape.soa;
@@ -58,7 +60,7 @@ impl Inner {
             item: None,
         };
         let mut ttl = verdict.ttl(answer.min_ttl(), &self.config);
-        if upstream || doubtful {
+        if kept || doubtful {
             let records = whole(answer, query);
             let chain = Chain::of(&records, query);
             fresh.answering = answer.rcode == ResponseCode::NoError && chain.answered;
@@ -67,8 +69,9 @@ impl Inner {
                 fresh.verdict = Verdict::NoData;
                 ttl = fresh.verdict.ttl(answer.min_ttl(), &self.config);
             }
-            if upstream {
+            if kept {
                 let judged = Judged {
+                    trusted,
                     shape,
                     verdict: fresh.verdict,
                     chain,
@@ -187,6 +190,7 @@ impl Inner {
 fn storable(query: &Query<'_>, judged: &Judged<'_>) -> Option<Arc<Records>> {
     let records = match judged.chain.keep(judged.records) {
         Kept::All => return Some(judged.records.clone()),
+        Kept::Less(_) if judged.trusted => return Some(judged.records.clone()),
         Kept::Less(records) => Arc::new(records),
     };
     let enough = match judged.verdict {

@@ -64,6 +64,8 @@ pub(super) struct Config {
 pub(super) enum Target {
     /// An address.
     Address(SocketAddr, Option<TargetTls>),
+    /// An address that a file names.
+    Line(SocketAddr),
     /// A host name, to be resolved at start, and its port.
     Host(String, u16, Option<TargetTls>),
 }

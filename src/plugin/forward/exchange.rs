@@ -84,49 +84,46 @@ impl Exchange {
     }
 
     /// Asks upstreams until one replies.
-    pub(super) fn run(self) -> impl Future<Output = Landed> + Send + 'static {
-        // Not an `async fn`: that would keep room for `self` twice.
-        async move {
-            let upstreams = self.link.upstreams.load_full();
-            if upstreams.is_empty() {
-                return Landed::Failed(self.link.no_upstream());
-            }
-            let config = &self.link.config;
-            let order = config.policy.order(upstreams.len());
-            let mut turn = Turn::default();
-            let (mut tries, mut failovers, mut last) = (0, 0, None);
-            while Instant::now() < self.limits.end && self.most.is_none_or(|most| tries < most) {
-                let Some(upstream) = self.next(&mut turn, &order, &upstreams) else {
-                    break;
-                };
-                match self.ask(upstream).await {
-                    Ok(received) => {
-                        if config.failover.contains(&u16::from(received.rcode)) {
-                            failovers += 1;
-                            if failovers < upstreams.len() {
-                                continue;
-                            }
+    pub(super) async fn run(self) -> Landed {
+        let upstreams = self.link.upstreams.load_full();
+        if upstreams.is_empty() {
+            return Landed::Failed(self.link.no_upstream());
+        }
+        let config = &self.link.config;
+        let order = config.policy.order(upstreams.len());
+        let mut turn = Turn::default();
+        let (mut tries, mut failovers, mut last) = (0, 0, None);
+        while Instant::now() < self.limits.end && self.most.is_none_or(|most| tries < most) {
+            let Some(upstream) = self.next(&mut turn, &order, &upstreams) else {
+                break;
+            };
+            match self.ask(upstream).await {
+                Ok(received) => {
+                    if config.failover.contains(&u16::from(received.rcode)) {
+                        failovers += 1;
+                        if failovers < upstreams.len() {
+                            continue;
                         }
-                        return Landed::Replied(received, upstream.name().clone());
                     }
-                    Err(Stop::Now(failure)) => return Landed::Failed(*failure),
-                    Err(Stop::Try(error)) => {
-                        if config.max_fails != 0 {
-                            upstream.check_until_healthy();
-                        }
-                        tries += 1;
-                        last = Some(error);
-                        if turn.down >= upstreams.len() {
-                            break;
-                        }
+                    return Landed::Replied(received, upstream.name().clone());
+                }
+                Err(Stop::Now(failure)) => return Landed::Failed(*failure),
+                Err(Stop::Try(error)) => {
+                    if config.max_fails != 0 {
+                        upstream.check_until_healthy();
+                    }
+                    tries += 1;
+                    last = Some(error);
+                    if turn.down >= upstreams.len() {
+                        break;
                     }
                 }
             }
-            Landed::Failed(match last {
-                Some(error) => failure(&error),
-                None => all_down(&upstreams),
-            })
         }
+        Landed::Failed(match last {
+            Some(error) => failure(&error),
+            None => all_down(&upstreams),
+        })
     }
 
     /// The upstream to ask now: the next in the order that is not down; with all down any, unless
@@ -191,11 +188,12 @@ enum Stop {
 impl From<ExchangeError> for Stop {
     fn from(error: ExchangeError) -> Self {
         match error.kind() {
-            // As CoreDNS: what replies to another question is told as a format error.
+            // As CoreDNS: what replies to another question is told as a format error, and not
+            // logged.
             ErrorKind::WrongReply => {
-                let rcode = ResponseCode::FormErr;
-                let failure = Failure::new(super::NAME, rcode, error.to_string());
-                Self::Now(Box::new(failure))
+                let (code, text) = error.extended();
+                let failure = Failure::refusal(super::NAME, ResponseCode::FormErr);
+                Self::Now(Box::new(failure.with_extended(code, text)))
             }
             ErrorKind::Timeout | ErrorKind::Network => Self::Try(error),
         }

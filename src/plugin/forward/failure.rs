@@ -10,6 +10,9 @@ use nix::errno::Errno;
 
 use crate::answer::ExtendedError;
 
+/// The upstream ended the connection. Go says no more about it.
+const END: &str = "EOF";
+
 /// A failed exchange. Shown as `read udp 10.0.0.2:4711->10.0.0.1:53: i/o timeout`.
 ///
 /// In a box: thousands that wait for a reply keep room for one.
@@ -70,6 +73,9 @@ impl fmt::Display for ExchangeError {
             cause,
             ..
         } = &*self.0;
+        if cause == END {
+            return f.write_str(END);
+        }
         write!(f, "{operation} {} ", ends.network)?;
         if let Some(local) = ends.local {
             write!(f, "{local}->")?;
@@ -97,7 +103,7 @@ impl Ends {
         };
         let cause = match error.raw_os_error() {
             Some(code) => format!("{call}: {}", lower_first(Errno::from_raw(code).desc())),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => "EOF".to_owned(),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => END.to_owned(),
             None => error.to_string(),
         };
         self.other(operation, kind, cause)
@@ -155,7 +161,7 @@ mod tests {
             ),
             (
                 ends("tcp", local).io("read", &io::ErrorKind::UnexpectedEof.into()),
-                "read tcp 10.0.0.2:4711->10.0.0.1:53: EOF",
+                "EOF",
             ),
         ] {
             assert_eq!(error.to_string(), text);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use hickory_proto::op::ResponseCode;
 
 use super::message::Bogus;
-use super::rcode::rcode_word;
 use crate::metrics::{Counter, Desc, Histogram, Registry, TIME_BUCKETS};
+use crate::wire::mnemonic::rcode_word;
 
 const BROKEN: Desc = Desc {
     name: "coredns_forward_healthcheck_broken_total",
@@ -79,6 +79,8 @@ pub(super) enum Proto {
 }
 
 impl Proto {
+    const COUNT: usize = 3;
+
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Udp => "udp",
@@ -93,20 +95,21 @@ pub(super) struct UpstreamMetrics {
     registry: Arc<Registry>,
     to: Arc<str>,
     durations: [OnceLock<Histogram>; COMMON_RCODES],
-    pub(super) failures: Counter,
-    reuse: [OnceLock<[Counter; 2]>; 3],
+    failures: OnceLock<Counter>,
+    hits: [OnceLock<Counter>; Proto::COUNT],
+    misses: [OnceLock<Counter>; Proto::COUNT],
     bogus: [OnceLock<Counter>; Bogus::COUNT],
 }
 
 impl UpstreamMetrics {
     pub(super) fn new(registry: Arc<Registry>, to: Arc<str>) -> Self {
-        let failures = registry.counter(FAILURES, &[("proxy_name", PROXY), ("to", &to)]);
         Self {
             registry,
             to,
             durations: Default::default(),
-            failures,
-            reuse: Default::default(),
+            failures: OnceLock::new(),
+            hits: Default::default(),
+            misses: Default::default(),
             bogus: Default::default(),
         }
     }
@@ -121,26 +124,33 @@ impl UpstreamMetrics {
             self.registry.histogram(DURATION, &TIME_BUCKETS, &labels)
         };
         match self.durations.get(usize::from(code)) {
-            Some(histogram) => histogram.get_or_init(make).observe(took.as_secs_f64()),
-            None => make().observe(took.as_secs_f64()),
+            Some(histogram) => histogram.get_or_init(make).observe_duration(took),
+            None => make().observe_duration(took),
         }
+    }
+
+    /// Counts a health check that failed.
+    pub(super) fn failed(&self) {
+        let labels = [("proxy_name", PROXY), ("to", &*self.to)];
+        let make = || self.registry.counter(FAILURES, &labels);
+        self.failures.get_or_init(make).inc();
     }
 
     /// Counts a query that got a connection: one that was there, or a new one.
     pub(super) fn connection(&self, proto: Proto, reused: bool) {
-        let make = || {
-            let labels = [
-                ("proto", proto.label()),
-                ("proxy_name", PROXY),
-                ("to", &*self.to),
-            ];
-            [HITS, MISSES].map(|desc| self.registry.counter(desc, &labels))
+        let labels = [
+            ("proto", proto.label()),
+            ("proxy_name", PROXY),
+            ("to", &*self.to),
+        ];
+        let (desc, counters) = match reused {
+            true => (HITS, &self.hits),
+            false => (MISSES, &self.misses),
         };
-        let Some(counters) = self.reuse.get(proto as usize) else {
-            return;
-        };
-        let [hits, misses] = counters.get_or_init(make);
-        if reused { hits.inc() } else { misses.inc() }
+        if let Some(counter) = counters.get(proto as usize) {
+            let make = || self.registry.counter(desc, &labels);
+            counter.get_or_init(make).inc();
+        }
     }
 
     /// Counts a datagram that was ignored.

@@ -41,6 +41,8 @@ struct Start {
 /// One word after `FROM`.
 enum Source {
     Address(Arc<Upstream>),
+    /// An address of a file.
+    Line(Arc<Upstream>),
     Host(Arc<Named>),
 }
 
@@ -95,12 +97,8 @@ fn source(shared: &mut Shared, config: &Config, target: Target) -> Source {
     let registry = shared.metrics.clone();
     let settings = &config.upstream;
     match target {
-        Target::Address(address, tls) => {
-            let tls = tls.map(|tls| tls.of(address.ip()));
-            let key = Upstream::key(address, tls.as_ref(), settings);
-            let make = || (Upstream::new(address, tls, settings, &registry), None);
-            Source::Address(shared.keep(key, make))
-        }
+        Target::Address(address, tls) => Source::Address(upstream(shared, config, address, tls)),
+        Target::Line(address) => Source::Line(upstream(shared, config, address, None)),
         Target::Host(host, port, tls) => {
             let resolvers = config.resolvers.clone();
             let key = format!("forward {host}:{port} {tls:?} {resolvers:?} {settings:?}");
@@ -121,6 +119,19 @@ fn source(shared: &mut Shared, config: &Config, target: Target) -> Source {
     }
 }
 
+fn upstream(
+    shared: &mut Shared,
+    config: &Config,
+    address: SocketAddr,
+    tls: Option<TargetTls>,
+) -> Arc<Upstream> {
+    let (registry, settings) = (shared.metrics.clone(), &config.upstream);
+    let tls = tls.map(|tls| tls.of(address.ip()));
+    let key = Upstream::key(address, tls.as_ref(), settings);
+    let make = || (Upstream::new(address, tls, settings, &registry), None);
+    shared.keep(key, make)
+}
+
 impl TargetTls {
     /// For one address: without a name of its own the certificate must have the address.
     fn of(self, address: IpAddr) -> UpstreamTls {
@@ -136,7 +147,7 @@ impl Start {
     fn hosts(&self) -> impl Iterator<Item = &Arc<Named>> {
         self.sources.iter().filter_map(|source| match source {
             Source::Host(named) => Some(named),
-            Source::Address(_) => None,
+            Source::Address(_) | Source::Line(_) => None,
         })
     }
 
@@ -151,7 +162,7 @@ impl Start {
         };
         for source in &self.sources {
             match source {
-                Source::Address(upstream) => add(upstream),
+                Source::Address(upstream) | Source::Line(upstream) => add(upstream),
                 Source::Host(named) => named.upstreams.load().iter().for_each(&mut add),
             }
         }
@@ -203,19 +214,23 @@ impl Start {
         let listening = self.listening.get().unwrap_or(&none);
         let place = &self.link.config.place;
         for source in &self.sources {
-            let Source::Address(upstream) = source else {
-                continue;
+            let (upstream, of_file) = match source {
+                Source::Address(upstream) => (upstream, false),
+                Source::Line(upstream) => (upstream, true),
+                Source::Host(_) => continue,
             };
-            let name = upstream.name();
+            let (name, address) = (upstream.name(), upstream.address());
             if self.is_self(upstream) {
                 warn!(
                     target: LOG,
                     "upstream {name} ({place}) is this server itself, so it is left out: name the \
                      server that is to be asked, or give the pod a resolv.conf that has it"
                 );
-            } else if upstream.address().ip().to_canonical().is_loopback()
-                && !own::is_listened_on(upstream.address(), listening)
+            } else if of_file
+                && address.ip().to_canonical().is_loopback()
+                && !own::is_listened_on(address, listening)
             {
+                // One that is written in the Corefile is meant: another container of the pod.
                 warn!(
                     target: LOG,
                     "upstream {name} ({place}) is a loopback address: in a container it is not the \
@@ -226,8 +241,7 @@ impl Start {
     }
 
     fn tell_if_empty(&self) {
-        let addresses = |source: &Source| matches!(source, Source::Address(_));
-        if self.link.upstreams.load().is_empty() && self.sources.iter().all(addresses) {
+        if self.link.upstreams.load().is_empty() && self.hosts().next().is_none() {
             warn!(
                 target: LOG,
                 "no upstream is left for {} ({}): such names are answered SERVFAIL",

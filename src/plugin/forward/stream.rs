@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::failure::{Ends, ErrorKind, ExchangeError};
-use super::message::{Outgoing, Received};
+use super::message::{Bogus, Outgoing, Received};
 use super::metrics::{Proto, UpstreamMetrics};
 use crate::wire;
 
@@ -309,8 +309,10 @@ impl Connection {
                 continue;
             }
             return query.read_message(&message).map_err(|why| {
-                let cause = format!("the reply does not fit the query ({})", why.reason());
-                let kind = ErrorKind::WrongReply;
+                let (kind, cause) = match why {
+                    Bogus::Malformed => (ErrorKind::Network, "the reply is malformed"),
+                    _ => (ErrorKind::WrongReply, "the reply is to another question"),
+                };
                 Broken::Failed(self.ends.other("read", kind, cause))
             });
         }

@@ -5,7 +5,6 @@ mod bounds;
 pub(in crate::plugin) mod fake;
 mod health;
 mod lies;
-mod memory;
 mod pass;
 mod pools;
 mod reload;

@@ -10,6 +10,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -27,9 +28,9 @@ use crate::wire;
 
 /// Queries that one socket takes in its life.
 const MOST_QUERIES: u16 = 64;
-/// Sockets of one upstream that take queries at the same time. The next query's port is one of so
-/// many, at random; threads seldom meet at one lock.
-const SLOTS: usize = 8;
+/// Sockets of one upstream that take queries at the same time. Another is opened only when all are
+/// waited at; when there are so many, a query goes to any of them.
+const MOST_SOCKETS: usize = 8;
 /// Datagrams read before other tasks get their turn.
 const READS_IN_A_ROW: usize = 32;
 /// The longest datagram.
@@ -43,7 +44,9 @@ pub(super) struct UdpSockets {
     source: Option<IpAddr>,
     /// How long a socket takes queries.
     lifetime: Duration,
-    slots: Box<[Mutex<Option<Arc<Socket>>>]>,
+    /// Sockets that take queries, the one that was used last at the end.
+    open: Mutex<Vec<Arc<Socket>>>,
+    most: usize,
     metrics: Arc<UpstreamMetrics>,
 }
 
@@ -51,7 +54,11 @@ pub(super) struct UdpSockets {
 struct Socket {
     io: UdpSocket,
     ends: Ends,
+    /// When it takes no more queries.
+    expires: Instant,
     state: Mutex<State>,
+    /// Those that wait, for a look without the lock.
+    waiting: AtomicUsize,
     /// Told when a retired socket has nobody waiting any more.
     done: Notify,
     metrics: Arc<UpstreamMetrics>,
@@ -78,6 +85,7 @@ struct Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        self.socket.waiting.fetch_sub(1, Ordering::Relaxed);
         let mut state = self.socket.lock();
         state.waiting.retain(|waiting| waiting.id != self.id);
         self.socket.tell_if_done(&state);
@@ -94,15 +102,15 @@ impl UdpSockets {
         most: usize,
         metrics: Arc<UpstreamMetrics>,
     ) -> Arc<Self> {
-        let slots = match most {
-            0 => SLOTS,
-            most => most.min(SLOTS),
-        };
         Arc::new(Self {
             remote,
             source,
             lifetime,
-            slots: (0..slots).map(|_| Mutex::new(None)).collect(),
+            open: Mutex::default(),
+            most: match most {
+                0 => MOST_SOCKETS,
+                most => most.min(MOST_SOCKETS),
+            },
             metrics,
         })
     }
@@ -133,21 +141,34 @@ impl UdpSockets {
         ticket.wait(deadline).await
     }
 
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Socket>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A place at one of the sockets, or at a new one.
     fn enter(self: &Arc<Self>, query: &Arc<Outgoing>) -> io::Result<Ticket> {
-        let at = rand::random_range(0..self.slots.len().max(1));
-        let Some(slot) = self.slots.get(at) else {
-            return Err(io::ErrorKind::NotFound.into());
-        };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entered) = slot.as_ref().and_then(|socket| socket.enter(query)) {
-            self.metrics.connection(Proto::Udp, true);
-            return Ok(entered);
+        let now = Instant::now();
+        let mut open = self.lock();
+        loop {
+            let at = match open.iter().position(|socket| socket.is_idle()) {
+                None if open.len() < self.most => break,
+                None => rand::random_range(0..open.len()),
+                Some(idle) => idle,
+            };
+            let socket = open.remove(at);
+            // A socket that takes no more is let go of.
+            if now >= socket.expires {
+                socket.retire();
+            } else if let Some(ticket) = socket.enter(query) {
+                open.push(socket);
+                self.metrics.connection(Proto::Udp, true);
+                return Ok(ticket);
+            }
         }
         self.metrics.connection(Proto::Udp, false);
-        let entered = self.open(query)?;
-        *slot = Some(entered.socket.clone());
-        Ok(entered)
+        let ticket = self.open(query)?;
+        open.push(ticket.socket.clone());
+        Ok(ticket)
     }
 
     /// A place at a new socket.
@@ -155,7 +176,9 @@ impl UdpSockets {
         let io = connect(self.remote, self.source)?;
         let socket = Arc::new(Socket {
             ends: self.ends(io.local_addr().ok()),
+            expires: Instant::now() + self.lifetime,
             io,
+            waiting: AtomicUsize::new(0),
             state: Mutex::new(State {
                 waiting: Vec::new(),
                 left: MOST_QUERIES,
@@ -163,10 +186,9 @@ impl UdpSockets {
             done: Notify::new(),
             metrics: self.metrics.clone(),
         });
-        // Before its time starts to run, so that there is a place in any case.
+        // Before its task may end it, so that there is a place in any case.
         let entered = socket.enter(query).ok_or(io::ErrorKind::NotFound)?;
-        let expires = Instant::now() + self.lifetime;
-        tokio::spawn(serve(socket, Arc::downgrade(self), expires));
+        tokio::spawn(serve(socket, Arc::downgrade(self)));
         Ok(entered)
     }
 
@@ -180,28 +202,24 @@ impl UdpSockets {
 
     /// Lets go of a socket that takes no more queries.
     fn forget(&self, socket: &Arc<Socket>) {
-        for slot in &self.slots {
-            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            if slot.as_ref().is_some_and(|held| Arc::ptr_eq(held, socket)) {
-                *slot = None;
-            }
-        }
+        self.lock().retain(|open| !Arc::ptr_eq(open, socket));
     }
 }
 
 impl Drop for UdpSockets {
     fn drop(&mut self) {
-        for slot in &mut self.slots {
-            if let Some(socket) = slot.get_mut().unwrap_or_else(PoisonError::into_inner) {
-                socket.retire();
-            }
-        }
+        self.lock().iter().for_each(|socket| socket.retire());
     }
 }
 
 impl Socket {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody waits.
+    fn is_idle(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
     }
 
     /// A place under an id that nobody here has; `None` where the socket takes no more queries.
@@ -222,6 +240,7 @@ impl Socket {
             reply,
         });
         drop(state);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         Some(Ticket {
             socket: self.clone(),
             id,
@@ -325,8 +344,8 @@ fn is_of_upstream(error: &io::Error) -> bool {
 }
 
 /// Reads a socket for as long as somebody may wait at it.
-async fn serve(socket: Arc<Socket>, owner: Weak<UdpSockets>, expires: Instant) {
-    let expiry = tokio::time::sleep_until(expires);
+async fn serve(socket: Arc<Socket>, owner: Weak<UdpSockets>) {
+    let expiry = tokio::time::sleep_until(socket.expires);
     tokio::pin!(expiry);
     let mut expired = false;
     loop {
@@ -342,12 +361,15 @@ async fn serve(socket: Arc<Socket>, owner: Weak<UdpSockets>, expires: Instant) {
                 socket.retire();
             }
             ready = socket.io.ready(Interest::READABLE | Interest::ERROR) => {
-                if let Err(error) = ready.and_then(|ready| read(&socket, ready)) {
-                    socket.fail(&socket.ends.io("read", &error));
-                    break;
+                match ready.and_then(|ready| read(&socket, ready)) {
+                    // A flood at one socket must not keep the others waiting.
+                    Ok(More::MayBe) => tokio::task::yield_now().await,
+                    Ok(More::No) => {}
+                    Err(error) => {
+                        socket.fail(&socket.ends.io("read", &error));
+                        break;
+                    }
                 }
-                // A flood at one socket must not keep the others waiting.
-                tokio::task::yield_now().await;
             }
         }
     }
@@ -356,8 +378,14 @@ async fn serve(socket: Arc<Socket>, owner: Weak<UdpSockets>, expires: Instant) {
     }
 }
 
+/// Whether a socket has more to read.
+enum More {
+    No,
+    MayBe,
+}
+
 /// Reads what is there, up to a turn's worth.
-fn read(socket: &Socket, ready: Ready) -> io::Result<()> {
+fn read(socket: &Socket, ready: Ready) -> io::Result<More> {
     if ready.is_error() {
         // An ICMP error makes a socket "in error", not "readable".
         if let Some(error) = socket.io.take_error()? {
@@ -376,11 +404,11 @@ fn read(socket: &Socket, ready: Ready) -> io::Result<()> {
         for _ in 0..READS_IN_A_ROW {
             match socket.io.try_recv(buffer) {
                 Ok(length) => socket.deliver(buffer.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(More::No),
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(More::MayBe)
     })
 }
 

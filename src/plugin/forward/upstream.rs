@@ -196,7 +196,7 @@ impl Upstream {
                     upstream.checking.store(false, Ordering::Relaxed);
                     return;
                 }
-                upstream.metrics.failures.inc();
+                upstream.metrics.failed();
                 let more = |fails: u32| Some(fails.saturating_add(1));
                 let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
                 // The function always gives a value, so this cannot fail.

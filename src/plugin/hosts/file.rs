@@ -44,8 +44,6 @@ pub(super) struct Location {
     pub(super) path: PathBuf,
     /// The path as it was written, for people and metrics.
     pub(super) label: String,
-    /// Whether the directive names it; the default file may well be missing.
-    pub(super) named: bool,
 }
 
 /// What was found the last time.
@@ -144,9 +142,8 @@ impl HostsFile {
             let kept = "what it last held is still served";
             warn!(target: "plugin/hosts", "Cannot read hosts file {path:?}, {kept}: {error}");
         } else if error.kind() == io::ErrorKind::NotFound {
-            if self.at.named {
-                warn!(target: "plugin/hosts", "File does not exist: {path}");
-            }
+            // Setup has told so already, where the file is named.
+            debug!(target: "plugin/hosts", "File does not exist: {path}");
         } else {
             error!(target: "plugin/hosts", "Cannot read hosts file {path:?}: {error}");
         }

@@ -178,16 +178,15 @@ fn the_directive_is_read_as_coredns_does() {
                  write loadbalance alone, or stay with CoreDNS",
             ),
         ),
+        ("loadbalance {\nprefer 10.0.0.0/8 2001:db8::/32\n}", None),
+        ("loadbalance round_robin {\nprefer\n}", None),
         (
-            "loadbalance {\nprefer 10.0.0.0/8\n}",
-            Some(
-                "3:1: callsign does not have the option 'prefer'; it is to come; until then write \
-                 loadbalance alone, or stay with CoreDNS",
-            ),
+            "loadbalance {\nprefer 10.0.0.1\n}",
+            Some("3:8: invalid CIDR \"10.0.0.1\"; write a network: 10.0.0.0/8, 2001:db8::/32"),
         ),
         (
             "loadbalance {\nreload 5s\n}",
-            Some("3:1: unknown property 'reload'; this plugin has no options"),
+            Some("3:1: unknown property 'reload'; the options are: prefer"),
         ),
     ] {
         let corefile = format!(". {{\n{directive}\n}}");
@@ -195,5 +194,31 @@ fn the_directive_is_read_as_coredns_does() {
         let found = set_up.value.err().map(|error| place_and_message(&error));
         assert_eq!(found.as_deref(), error, "{directive}");
         assert_eq!(set_up.plugins.len(), usize::from(error.is_none()));
+    }
+}
+
+#[test]
+fn addresses_of_preferred_networks_come_first_and_the_others_follow() {
+    let answer: &[&str] = &[
+        "a.org. 60 IN A 192.0.2.1",
+        "a.org. 60 IN TXT text",
+        "a.org. 60 IN AAAA 2001:db8::1",
+        "a.org. 60 IN A 10.2.0.1",
+        "a.org. 60 IN CNAME b.org.",
+    ];
+    let stub = Stub::upstream(ResponseCode::NoError, [answer, &[], &[]]);
+    let chain = chain("loadbalance {\nprefer 10.0.0.0/8 2001:db8::/32\n}", stub);
+    for _ in 0..8 {
+        let told = Ask::new("a.org. ANY").now(&chain);
+        assert_eq!(
+            told.answer,
+            [
+                "a.org. 60 IN CNAME b.org.",
+                "a.org. 60 IN A 10.2.0.1",
+                "a.org. 60 IN AAAA 2001:db8::1",
+                "a.org. 60 IN A 192.0.2.1",
+                "a.org. 60 IN TXT text",
+            ]
+        );
     }
 }

@@ -5,7 +5,6 @@ use hickory_proto::op::ResponseCode;
 use tokio::time::sleep;
 
 use super::*;
-use crate::corefile::System;
 use crate::plugin::forward::tests::bed::{Bed, Beside, read};
 use crate::plugin::forward::tests::fake::{Act, Fake};
 use crate::query::Transport;
@@ -255,14 +254,14 @@ fn it_takes_no_argument_and_stands_once() {
         ),
         (
             "loop\nloop",
-            "Corefile:2:1: error: plugin/loop: this plugin can only be used once per Server Block",
+            "Corefile:3:1: error: plugin/loop: this plugin can only be used once per Server Block",
         ),
     ] {
         let text = format!(". {{\n{lines}\n}}");
-        let found = read(&text, Beside::default(), &System).err().unwrap();
+        let found = read(&text, Beside::default()).err().unwrap();
         assert_eq!(found, error);
     }
-    assert!(read(". {\nloop\n}", Beside::default(), &System).is_ok());
+    assert!(read(". {\nloop\n}", Beside::default()).is_ok());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::chain::Chain;
 use crate::metrics::{Desc, Registry};
 use crate::server::Server;
 use crate::version;
@@ -38,15 +39,22 @@ pub fn publish_build(registry: &Registry) {
     registry.gauge(OWN_BUILD, &own).set(1.0);
 }
 
-/// Tells which plugins each zone of these listeners has, in place of what was told before. Blocks
-/// without the plugin `prometheus` are left out, as in CoreDNS.
+/// Tells which plugins the server blocks of these listeners have, in place of what was told before.
+///
+/// As in CoreDNS a block is told by the first of its zones, and only if it has the plugin
+/// `prometheus`.
 pub fn publish_plugins(registry: &Registry, servers: &[Arc<Server>]) {
     registry.clear(PLUGINS);
     for server in servers {
+        let mut told: Vec<*const Chain> = Vec::new();
         for block in server.blocks() {
-            if !block.chain.names().any(|name| name == "prometheus") {
+            // All zones of a block share its chain.
+            let chain = Arc::as_ptr(&block.chain);
+            let counted = block.chain.names().any(|name| name == "prometheus");
+            if !counted || told.contains(&chain) {
                 continue;
             }
+            told.push(chain);
             let zone = block.zone.to_string();
             for name in block.chain.names() {
                 let labels = [

@@ -39,7 +39,7 @@ impl Stanza<'_> {
                 };
                 targets.push(match found {
                     Found::Address(ip) => Target::Address(SocketAddr::new(ip, written.port), tls),
-                    Found::Line(ip) => Target::Address(SocketAddr::new(ip, 53), tls),
+                    Found::Line(ip) => Target::Line(SocketAddr::new(ip, 53)),
                     Found::Host(name) => Target::Host(name, written.port, tls),
                 });
             }

@@ -7,19 +7,17 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::app::plan::{Inputs, Plan, plan};
 use crate::chain::{Chain, Failure, Next, Outcome, Plugin, Reply};
-use crate::corefile::{Corefile, Diagnostic, Environment, Input, System};
+use crate::corefile::System;
 use crate::metrics::Registry;
 use crate::plugin::setup::{Kept, Settings, Shared};
 use crate::query::Query;
-use crate::testing::{Ask, Told};
+use crate::testing::{Ask, Inputs, Plan, Told, planned_with};
 
 /// A configuration that was set up.
 pub(in crate::plugin) struct Bed {
     pub(in crate::plugin) chain: Arc<Chain>,
     pub(in crate::plugin) shared: Shared,
-    pub(in crate::plugin) warnings: Vec<Diagnostic>,
     pub(in crate::plugin) any_class: bool,
     outcomes: Arc<Mutex<Vec<Outcome>>>,
     stop: CancellationToken,
@@ -41,7 +39,7 @@ pub(in crate::plugin) struct Beside {
 /// moves in small steps, with a moment of real time between them.
 async fn hold_the_clock() {
     loop {
-        let moment = || std::thread::sleep(Duration::from_micros(500));
+        let moment = || std::thread::sleep(Duration::from_micros(300));
         if tokio::task::spawn_blocking(moment).await.is_err() {
             return;
         }
@@ -82,23 +80,16 @@ impl Plugin for Recorder {
     }
 }
 
-/// Reads a Corefile.
-pub(in crate::plugin) fn read(
-    corefile: &str,
-    beside: Beside,
-    environment: &dyn Environment,
-) -> Result<Plan, String> {
-    let known = crate::plugin::names();
-    let corefile = Corefile::load(Input::text("Corefile", corefile), environment, &known)
-        .map_err(|errors| errors.errors()[0].headline())?;
+/// Reads a Corefile; the first line of its first error.
+pub(in crate::plugin) fn read(corefile: &str, beside: Beside) -> Result<Plan, String> {
     let inputs = Inputs {
         dns_port: 53,
         metrics: beside.metrics,
         settings: Arc::new(beside.settings),
         previous: beside.previous,
-        environment,
+        environment: &System,
     };
-    plan(&corefile, inputs).map_err(|errors| errors.errors()[0].headline())
+    planned_with(corefile, inputs).map_err(|mut errors| errors.remove(0))
 }
 
 impl Bed {
@@ -111,7 +102,7 @@ impl Bed {
     pub(in crate::plugin) async fn with(corefile: &str, beside: Beside) -> Self {
         tokio::spawn(hold_the_clock());
         let listening = beside.listening.clone();
-        let plan = read(corefile, beside, &System).unwrap();
+        let plan = read(corefile, beside).unwrap();
         let inner = plan.sites[0].block.chain.clone();
         let any_class = plan.sites[0].listen.any_class;
         let mut shared = plan.shared;
@@ -133,7 +124,6 @@ impl Bed {
         Self {
             chain: Chain::new(vec![Arc::new(recorder)]),
             shared,
-            warnings: plan.warnings,
             any_class,
             outcomes,
             stop,

@@ -162,7 +162,7 @@ async fn no_more_than_the_process_can_bear_may_wait() {
     let mut bed = Bed::new(&format!(".:53 {{\nforward . {}\n}}", fake.address)).await;
     let make = || -> (Arc<InFlight>, _) { panic!("it is kept already") };
     let waiting = bed.shared.keep("forward waiting".to_owned(), make);
-    let places: Vec<_> = (0..65_536).map(|_| waiting.enter(65_536)).collect();
+    let places: Vec<_> = (0..65_536).map(|_| waiting.enter(i64::MAX)).collect();
     let failure = bed.fail("a.example A").await;
     assert_eq!(failure.rcode, ResponseCode::ServFail);
     assert!(failure.extended.is_some());

@@ -23,8 +23,6 @@ pub(in crate::plugin) struct Seen {
     pub(in crate::plugin) from: SocketAddr,
     /// Whether it came over a connection.
     pub(in crate::plugin) stream: bool,
-    /// How many came before it.
-    pub(in crate::plugin) number: usize,
 }
 
 /// What an upstream does.
@@ -145,7 +143,6 @@ impl Server {
             packet: packet.to_vec(),
             from,
             stream,
-            number: all.len(),
         };
         all.push(seen.clone());
         drop(all);

@@ -175,7 +175,10 @@ async fn a_name_that_no_forward_is_for_falls_off_the_chain() {
     let fake = Fake::good().await;
     let bed = Bed::new(&format!(".:53 {{\nforward example {}\n}}", fake.address)).await;
     let failure = bed.fail("a.test A").await;
-    assert_eq!(failure.error.as_deref(), Some("no next plugin found"));
+    assert_eq!(
+        failure.error.as_deref(),
+        Some("plugin/forward: no next plugin found")
+    );
     assert_eq!(fake.count(), 0);
 }
 

@@ -15,7 +15,6 @@ fn hosts(path: &Path, inline: &str) -> HostsFile {
     let at = Location {
         path: path.to_owned(),
         label: "the.hosts".to_owned(),
-        named: true,
     };
     HostsFile::new(at, rules(), inline, Arc::default())
 }

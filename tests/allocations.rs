@@ -1,0 +1,131 @@
+//! What is answered in the receive loop allocates nothing: each row is asked a thousand times, and
+//! the counting allocator must not have counted.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use callsign::app::plan::{Inputs, plan};
+use callsign::corefile::{Corefile, Input, Memory};
+use callsign::plugin;
+use callsign::query::{Query, Transport};
+use callsign::server::{Arrival, Handled, Observer, Server};
+use hickory_proto::op::ResponseCode;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const COREFILE: &str = "
+. {
+    prometheus
+    errors
+    loadbalance
+    cache {
+        prefetch 1000000
+    }
+    hosts absent {
+        10.0.0.1 a.example.org many.example.org
+        10.0.0.2 many.example.org
+        10.0.0.3 many.example.org
+        fd00::1 a.example.org
+        10.0.0.9 *.wild.example.org
+    }
+}
+plain.test {
+    prometheus
+    errors
+    loadbalance
+    hosts absent {
+        10.0.0.1 a.plain.test many.plain.test
+        10.0.0.2 many.plain.test
+        10.0.0.9 *.wild.plain.test
+    }
+}
+";
+
+struct Silent;
+
+impl Observer for Silent {
+    fn dropped(&self, _: &Query<'_>, _: ResponseCode) {}
+    fn panicked(&self, what: &str) {
+        panic!("{what}");
+    }
+}
+
+fn server() -> Arc<Server> {
+    let files = Memory::default();
+    let input = Input::text("Corefile", COREFILE);
+    let corefile = Corefile::load(input, &files, &plugin::names()).expect("a Corefile");
+    let inputs = Inputs {
+        dns_port: 53,
+        metrics: Arc::default(),
+        settings: Arc::default(),
+        previous: HashMap::new(),
+        environment: &files,
+    };
+    let plan = plan(&corefile, inputs).expect("a plan");
+    let blocks = plan.sites.into_iter().map(|site| site.block);
+    Server::new("dns://:53", (0, 1), blocks, false, Arc::new(Silent))
+}
+
+/// A question of type `qtype`, recursion desired.
+fn packet(name: &str, qtype: u16) -> Vec<u8> {
+    let mut packet = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        packet.push(label.len() as u8);
+        packet.extend_from_slice(label.as_bytes());
+    }
+    packet.extend([0, 0]);
+    packet.extend([qtype as u8, 0, 1]);
+    packet
+}
+
+#[test]
+fn hits_of_cache_and_hosts_allocate_nothing() {
+    const A: u16 = 1;
+    const AAAA: u16 = 28;
+    let server = server();
+    let arrival = Arrival {
+        client: ([127, 0, 0, 1], 4000).into(),
+        local: ([127, 0, 0, 1], 53).into(),
+        transport: Transport::Udp,
+        now: tokio::time::Instant::now(),
+    };
+    let mut out = Vec::with_capacity(4096);
+    for (what, name, qtype, answers) in [
+        ("an answer from the cache", "a.example.org", A, 1),
+        ("in another case", "A.Example.org", AAAA, 1),
+        (
+            "several addresses from the cache, shuffled",
+            "many.example.org",
+            A,
+            3,
+        ),
+        ("no data from the cache", "many.example.org", AAAA, 0),
+        ("an answer of hosts", "a.plain.test", A, 1),
+        ("in another case", "A.PLAIN.test", A, 1),
+        (
+            "several addresses of hosts, shuffled",
+            "many.plain.test",
+            A,
+            2,
+        ),
+        ("a wildcard of hosts", "x.wild.plain.test", A, 1),
+        ("no data of hosts", "a.plain.test", AAAA, 0),
+    ] {
+        let packet = packet(name, qtype);
+        let mut ask = || {
+            out.clear();
+            let handled = server.handle(&packet, arrival, &mut out);
+            assert!(matches!(handled, Handled::Replied), "{what}");
+            assert_eq!(out.get(7), Some(&answers), "{what}");
+        };
+        // The first times fill the cache and make counters.
+        (0..3).for_each(|_| ask());
+        let region = Region::new(ALLOCATOR);
+        (0..1000).for_each(|_| ask());
+        let change = region.change();
+        assert_eq!((change.allocations, change.reallocations), (0, 0), "{what}");
+    }
+}
