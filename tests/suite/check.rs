@@ -34,11 +34,15 @@ const FOREIGN: &[&str] = &[
 const NO_DEFAULTS: &[&str] = &["custom-", "legacy-", "-full"];
 
 /// Where the samples were served: a pod with these variables and files.
-fn pod(corefile: Vec<u8>) -> Memory {
+fn pod(corefile: Vec<u8>, authority: &str) -> Memory {
     Memory::default()
         .with_variable("POD_IP", "192.0.2.10")
         .with_variable("MY_HOST_IP", "192.0.2.11")
         .with_file("/etc/resolv.conf", "nameserver 192.0.2.53\n")
+        .with_file("/etc/ssl/certs/ca-certificates.crt", authority)
+        // Of the ConfigMaps of k3s and kubespray.
+        .with_file("/etc/coredns/NodeHosts", "192.0.2.1 node-1\n")
+        .with_file("/etc/coredns/hosts", "192.0.2.1 node-1\n")
         .with_file(
             "/etc/coredns/generated-config/custom-server-block.server",
             "",
@@ -64,6 +68,8 @@ impl Sample {
     /// All that can be compared.
     fn all() -> Vec<Self> {
         let samples = root().join("tests/data/corefiles");
+        let authority = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+        let authority = authority.cert.pem();
         let mut all = Vec::new();
         for directory in [samples.clone(), samples.join("edge")] {
             let table = std::fs::read_to_string(directory.join("EXPECTED.tsv")).unwrap();
@@ -79,7 +85,7 @@ impl Sample {
                 all.push(Self {
                     name: name.to_owned(),
                     is_ok: verdict == "OK",
-                    pod: pod(corefile),
+                    pod: pod(corefile, &authority),
                 });
             }
         }
@@ -247,108 +253,45 @@ fn what_is_said_is_as_in_the_golden_files() {
     );
 }
 
+/// Arguments, standard input, the exit code, and what is told.
+type Run = (
+    &'static str,
+    &'static [&'static str],
+    &'static str,
+    i32,
+    &'static str,
+);
+
+const FINE: &str = ". {\n    whoami\n}\n";
+const ODD: &str = ". {\n    whoami\n    forward . 192.0.2.1\n}\n";
+const HINTED: &str = ". {\n    kubernetes cluster.local\n}\n";
+const NO_COREFILE: &str = "apiVersion: v1\nkind: ConfigMap\n";
+const NO_YAML: &str = "apiVersion: v1\nkind: [\n";
+
+#[rustfmt::skip] // A table: a line for each run.
+const RUNS: &[Run] = &[
+    ("all is well", &["check", "-"], FINE, 0, "stdin: OK\n"),
+    ("an error", &["check", "-"], ". {\n    bogus\n}\n", 1, "stdin: FAIL, 1 error\n"),
+    ("a warning", &["check", "-"], ODD, 0, "stdin: OK, 1 warning\n"),
+    ("a warning denied", &["check", "--deny", "warnings", "-"], ODD, 1, "stdin: FAIL, 1 warning\n"),
+    ("a hint", &["check", "--deny", "warnings", "-"], HINTED, 0, "stdin: OK\n"),
+    ("a hint denied", &["check", "-deny", "hints", "-"], HINTED, 1, "stdin: FAIL\n"),
+    ("the default port", &["check", "-dns.port", "1053", "--explain", "-"], FINE, 0, ".:1053\n"),
+    ("no such file", &["check", "/no/such/file"], "", 1, "open /no/such/file: no such file"),
+    ("a map without a Corefile", &["check", "-"], NO_COREFILE, 1, "no ConfigMap here has a key 'Corefile'"),
+    ("no YAML", &["check", "-"], NO_YAML, 1, "stdin: no Kubernetes manifest"),
+    ("an option that there is not", &["check", "--bogus"], "", 2, "--bogus"),
+    ("standard input twice", &["check", "-", "-"], "", 2, "'-' stands for standard input"),
+    ("fmt of nothing", &["fmt"], "", 1, "open Corefile: no such file"),
+    ("fmt to check and to write", &["fmt", "--check", "-w", "-"], "", 2, "cannot be used with"),
+];
+
 #[test]
 fn the_exit_code_tells_the_verdict() {
-    let fine = ". {\n    whoami\n}\n";
-    let odd = ". {\n    whoami\n    forward . 192.0.2.1\n}\n";
-    let hinted = ". {\n    kubernetes cluster.local\n}\n";
-    for (what, arguments, text, code, told) in [
-        ("all is well", &["check", "-"][..], fine, 0, "stdin: OK\n"),
-        (
-            "an error",
-            &["check", "-"],
-            ". {\n    bogus\n}\n",
-            1,
-            "stdin: FAIL, 1 error\n",
-        ),
-        (
-            "a warning",
-            &["check", "-"],
-            odd,
-            0,
-            "stdin: OK, 1 warning\n",
-        ),
-        (
-            "a warning denied",
-            &["check", "--deny", "warnings", "-"],
-            odd,
-            1,
-            "stdin: FAIL, 1 warning\n",
-        ),
-        (
-            "a hint",
-            &["check", "--deny", "warnings", "-"],
-            hinted,
-            0,
-            "stdin: OK\n",
-        ),
-        (
-            "a hint denied",
-            &["check", "-deny", "hints", "-"],
-            hinted,
-            1,
-            "stdin: FAIL\n",
-        ),
-        (
-            "the default port",
-            &["check", "-dns.port", "1053", "--explain", "-"],
-            fine,
-            0,
-            ".:1053\n",
-        ),
-        (
-            "no such file",
-            &["check", "/no/such/file"],
-            "",
-            1,
-            "open /no/such/file: no such file",
-        ),
-        (
-            "a map without a Corefile",
-            &["check", "-"],
-            "apiVersion: v1\nkind: ConfigMap\n",
-            1,
-            "no ConfigMap here has a key 'Corefile'",
-        ),
-        (
-            "no YAML",
-            &["check", "-"],
-            "apiVersion: v1\nkind: [\n",
-            1,
-            "stdin: no Kubernetes manifest",
-        ),
-        (
-            "an option that there is not",
-            &["check", "--bogus"],
-            "",
-            2,
-            "--bogus",
-        ),
-        (
-            "standard input twice",
-            &["check", "-", "-"],
-            "",
-            2,
-            "'-' stands for standard input",
-        ),
-        (
-            "fmt of standard input",
-            &["fmt"],
-            "",
-            1,
-            "open Corefile: no such file",
-        ),
-        (
-            "fmt to check and to write",
-            &["fmt", "--check", "-w", "-"],
-            "",
-            2,
-            "cannot be used with",
-        ),
-    ] {
+    for (what, arguments, stdin, code, told) in RUNS {
         let folder = Folder::new();
-        let (found, out, error) = run_in(folder.path(), arguments, text);
-        assert_eq!(found, code, "{what}: {out}{error}");
+        let (found, out, error) = run_in(folder.path(), arguments, stdin);
+        assert_eq!(found, *code, "{what}: {out}{error}");
         assert!(
             (out.clone() + &error).contains(told),
             "{what}: {out}{error}"

@@ -209,11 +209,8 @@ fn a_line_can_be_left_out() {
     let block = block(&format!("\n{text}"));
     let directive = block.directive("log").unwrap();
     let without = |word: &str| {
-        let words = directive.tokens().iter();
-        let place = words
-            .filter(|token| token.text() == word)
-            .next_back()
-            .unwrap();
+        let mut words = directive.tokens().iter();
+        let place = words.rfind(|token| token.text() == word).unwrap();
         directive.without_line(place.place()).map(|rest| {
             let words = rest.tokens().iter().map(Token::text);
             assert!(
