@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::plan::{self, Inputs};
-use crate::check::{self, Elsewhere, Explanation};
+use crate::check::{self, Elsewhere};
 use crate::corefile::{Corefile, Diagnostic, Environment, Errors, Input, Severity};
 use crate::plugin::setup::Settings;
 
@@ -13,8 +13,8 @@ use crate::plugin::setup::Settings;
 pub struct Examined {
     /// Errors, then warnings, then hints, each in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
-    /// The order of plugins in each server block; empty where the language has errors.
-    pub explanations: Vec<Explanation>,
+    /// The tree, where the language has no error.
+    pub corefile: Option<Corefile>,
 }
 
 impl Examined {
@@ -65,33 +65,31 @@ pub fn examine(
         errors.extend(of_plugins);
     }
     // What is said of the whole would be said of what is left of it.
-    let explanations = loaded.map(|corefile| {
-        findings.extend(check::findings(&corefile, dns_port, &environment));
-        check::explain(&corefile, dns_port)
-    });
+    let corefile = loaded.ok();
+    if let Some(corefile) = &corefile {
+        findings.extend(check::findings(corefile, dns_port, &environment));
+    }
     errors.extend(findings);
-    Examined::new(errors, explanations.unwrap_or_default())
+    Examined {
+        diagnostics: in_order(errors),
+        corefile,
+    }
 }
 
 fn parts(errors: &Errors) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     (errors.errors().to_vec(), errors.warnings().to_vec())
 }
 
-impl Examined {
-    /// Each diagnostic once, by severity and then in the order of the file.
-    fn new(mut diagnostics: Vec<Diagnostic>, explanations: Vec<Explanation>) -> Self {
-        let mut known = HashSet::new();
-        diagnostics.retain(|diagnostic| known.insert(diagnostic.headline()));
-        diagnostics.sort_by_key(|diagnostic| {
-            let place = diagnostic.place();
-            let place = place.map(|place| (place.file().to_owned(), place.line(), place.column()));
-            (diagnostic.severity(), place)
-        });
-        Self {
-            diagnostics,
-            explanations,
-        }
-    }
+/// Each diagnostic once, by severity and then in the order of the file.
+fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut known = HashSet::new();
+    diagnostics.retain(|diagnostic| known.insert(diagnostic.headline()));
+    diagnostics.sort_by_cached_key(|diagnostic| {
+        let place = diagnostic.place();
+        let place = place.map(|place| (place.file().to_owned(), place.line(), place.column()));
+        (diagnostic.severity(), place)
+    });
+    diagnostics
 }
 
 #[cfg(test)]

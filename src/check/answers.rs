@@ -75,32 +75,15 @@ impl Answers {
 }
 
 /// The zones for which a directive is asked: those of its words, or else its block's. `None` where
-/// the directive is no plugin that answers for zones.
+/// it is no plugin that is for zones.
 pub(super) fn asked_zones(usage: &Usage<'_>, block: &Block<'_>) -> Option<Vec<Name>> {
-    let named = zones(zone_words(usage)?);
-    Some(match (usage.name, named.as_slice()) {
-        // Of a network only the first zone counts.
-        ("forward" | "grpc", [first, ..]) => vec![first.clone()],
-        (_, []) => block.zones.clone(),
-        (_, _) => named,
+    let named = usage.named.as_ref()?.iter().flat_map(|named| &named.zones);
+    let named: Vec<Name> = named.cloned().collect();
+    Some(if named.is_empty() {
+        block.zones.clone()
+    } else {
+        named
     })
-}
-
-/// The words of a directive that name zones.
-pub(super) fn zone_words<'s, 'c>(usage: &'s Usage<'c>) -> Option<&'s [&'c crate::corefile::Token]> {
-    let args = usage.args.as_slice();
-    let from = match usage.name {
-        "forward" | "grpc" => return Some(args.get(..1).unwrap_or_default()),
-        "cache" => args
-            .first()
-            .map_or(0, |first| usize::from(first.text().parse::<i64>().is_ok())),
-        "whoami" | "erratic" => return Some(&[]),
-        "template" => 2,
-        "hosts" | "file" => 1,
-        "kubernetes" | "k8s_external" | "auto" | "secondary" | "etcd" | "acl" | "dnssec" => 0,
-        _ => return None,
-    };
-    Some(args.get(from..).unwrap_or_default())
 }
 
 /// The names that an option `fallthrough` passes on.

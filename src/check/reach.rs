@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::answers::zone_words;
-use super::usage::{Block, CHAIN, Usage, rank, written};
+use super::usage::{Block, CHAIN, Named, Usage, rank, written};
 use crate::corefile::{Diagnostic, Token, Transport, Zone};
 use crate::name::{Name, NameRef};
 
@@ -118,14 +117,12 @@ impl<'c> Reach<'_, 'c> {
 
     /// The zones that a directive names.
     fn zones_of(&self, usage: &Usage<'c>, findings: &mut Vec<Diagnostic>) {
-        let Some(words) = zone_words(usage) else {
-            return;
-        };
-        let unreached: Vec<(&Token, Why)> = words
+        let named = usage.named.as_deref().unwrap_or_default();
+        let unreached: Vec<(&Token, Why)> = named
             .iter()
-            .filter_map(|word| Some((*word, self.why_unreached(word, usage)?)))
+            .filter_map(|named| Some((named.word, self.why_unreached(named, usage)?)))
             .collect();
-        if unreached.len() == words.len()
+        if unreached.len() == named.len()
             && let Some((word, why)) = unreached.first()
         {
             findings.push(self.unreached(usage, word, why, true));
@@ -135,18 +132,10 @@ impl<'c> Reach<'_, 'c> {
         }
     }
 
-    /// Why no question comes for any zone that the word names; `None` where one does.
-    fn why_unreached(&self, word: &Token, usage: &Usage<'_>) -> Option<Why> {
-        let zones = word.zones().ok()?;
-        let zones = zones.iter().filter_map(|zone| Name::from_text(zone).ok());
-        // Of a network `forward` takes the first zone only.
-        let most = if usage.name == "forward" {
-            1
-        } else {
-            usize::MAX
-        };
+    /// Why no question comes for any zone that a word names; `None` where one does.
+    fn why_unreached(&self, named: &Named<'_>, usage: &Usage<'_>) -> Option<Why> {
         let mut why = None;
-        for zone in zones.take(most) {
+        for zone in &named.zones {
             why = Some(self.why_zone_unreached(zone.view(), usage.rank)?);
         }
         why

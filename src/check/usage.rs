@@ -99,6 +99,15 @@ pub(super) struct Usage<'c> {
     pub(super) args: Vec<&'c Token>,
     /// The lines of its block.
     pub(super) options: Vec<Line<'c>>,
+    /// The words that name zones; `None` where it is no plugin that is for zones.
+    pub(super) named: Option<Vec<Named<'c>>>,
+}
+
+/// A word that names zones.
+pub(super) struct Named<'c> {
+    pub(super) word: &'c Token,
+    /// Several for a network; none where the word is no domain.
+    pub(super) zones: Vec<Name>,
 }
 
 /// A line of a directive's block.
@@ -154,10 +163,12 @@ fn usages<'c>(directive: &'c crate::corefile::Directive) -> Vec<Usage<'c>> {
             let args = cursor.remaining_args();
             options.push(Line { word, args });
         }
+        let name = directive.name();
         usages.push(Usage {
-            name: directive.name(),
-            rank: rank(directive.name()),
+            name,
+            rank: rank(name),
             word,
+            named: named(name, &args),
             args,
             options,
         });
@@ -182,6 +193,33 @@ impl<'c> Usage<'c> {
     pub(super) fn has(&self, name: &str) -> bool {
         self.options(name).next().is_some()
     }
+}
+
+/// The words of a directive that name zones.
+fn named<'c>(name: &str, args: &[&'c Token]) -> Option<Vec<Named<'c>>> {
+    let (from, to) = match name {
+        "whoami" | "erratic" => (0, 0),
+        "forward" | "grpc" => (0, 1),
+        "kubernetes" | "k8s_external" | "auto" | "secondary" | "etcd" | "acl" | "dnssec" => {
+            (0, usize::MAX)
+        }
+        "hosts" | "file" => (1, usize::MAX),
+        "template" => (2, usize::MAX),
+        "cache" => {
+            let is_ttl = |first: &&Token| first.text().parse::<i64>().is_ok();
+            (usize::from(args.first().is_some_and(is_ttl)), usize::MAX)
+        }
+        _ => return None,
+    };
+    // Of a network these two take the first zone only.
+    let most = if to == 1 { 1 } else { usize::MAX };
+    let words = args.iter().take(to).skip(from);
+    let named = words.map(|word| {
+        let mut zones = zones(&[word]);
+        zones.truncate(most);
+        Named { word, zones }
+    });
+    Some(named.collect())
 }
 
 /// A name as people write it: without the dot at its end, but for the root.

@@ -85,6 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     let report = Report {
         verdicts: check(subjects, arguments.dns_port),
+        dns_port: arguments.dns_port,
         denied: match arguments.deny {
             None => Severity::Error,
             Some(Deny::Warnings) => Severity::Warning,

@@ -70,17 +70,17 @@ fn files_that_are_not_here_are_as_grave_as_that_can_be_told() {
         (
             "a file is missing in a folder that is here",
             "hosts /etc/nope",
-            vec!["2:8: warning: File does not exist: /etc/nope"],
+            vec!["2:8: warning: plugin/hosts: File does not exist: /etc/nope"],
         ),
         (
             "there is no such folder",
             "hosts /no/such/file",
-            vec!["2:8: warning: File does not exist: /no/such/file"],
+            vec!["2:8: warning: plugin/hosts: File does not exist: /no/such/file"],
         ),
         (
             "a folder that pods have mounted",
             "hosts /etc/coredns/NodeHosts",
-            vec!["2:8: hint: File does not exist: /etc/coredns/NodeHosts"],
+            vec!["2:8: hint: plugin/hosts: File does not exist: /etc/coredns/NodeHosts"],
         ),
         (
             "what must be there is an error in a folder that is here",
@@ -130,6 +130,6 @@ fn what_is_said_twice_is_told_once() {
     let files = Memory::default().with_file("/etc/hosts", "");
     assert_eq!(
         examined(text, files),
-        ["2:8: warning: File does not exist: /etc/nope"]
+        ["2:8: warning: plugin/hosts: File does not exist: /etc/nope"]
     );
 }

@@ -25,8 +25,8 @@ fn file(report: &Report, verdict: &Verdict) -> Value {
         "diagnostics": examined.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
     });
     if report.explain {
-        let blocks = examined.explanations.iter().map(block);
-        set(&mut file, "blocks", blocks.collect::<Vec<_>>());
+        let blocks: Vec<Value> = report.explanations(verdict).iter().map(block).collect();
+        set(&mut file, "blocks", blocks);
     }
     file
 }

@@ -3,11 +3,14 @@
 use std::fmt;
 
 use crate::app::examine::Examined;
+use crate::check::{self, Explanation};
 use crate::corefile::Severity;
 
 /// All that a run found.
 pub(super) struct Report {
     pub(super) verdicts: Vec<Verdict>,
+    /// The port of keys that name none.
+    pub(super) dns_port: u16,
     /// The least grave severity that fails.
     pub(super) denied: Severity,
     /// Whether the order of plugins is told.
@@ -33,6 +36,12 @@ impl Report {
     pub(super) fn is_failed(&self, verdict: &Verdict) -> bool {
         let mut found = verdict.examined.diagnostics.iter();
         found.any(|diagnostic| diagnostic.severity() <= self.denied)
+    }
+
+    /// The order of plugins in each server block; nothing where the language has errors.
+    pub(super) fn explanations(&self, verdict: &Verdict) -> Vec<Explanation> {
+        let corefile = verdict.examined.corefile.as_ref();
+        corefile.map_or_else(Vec::new, |corefile| check::explain(corefile, self.dns_port))
     }
 
     /// How many diagnostics of a severity there are in all Corefiles.
@@ -64,7 +73,7 @@ impl Report {
             }
         }
         if self.explain {
-            for explanation in &examined.explanations {
+            for explanation in self.explanations(verdict) {
                 writeln!(f, "{explanation}")?;
             }
         }
