@@ -4,6 +4,7 @@
 //! so a bad Corefile, a taken port or a missing file leaves the old one serving. Sockets that both
 //! have are kept; so is what plugins asked to keep.
 
+pub mod examine;
 pub mod listen;
 pub mod plan;
 mod reload;
@@ -299,7 +300,6 @@ async fn prepare(
     listeners: &Listeners,
     endpoints: &http::Endpoints,
 ) -> Result<Prepared, StartError> {
-    let corefile = load(&options.conf)?;
     let inputs = Inputs {
         dns_port: options.dns_port,
         metrics: metrics.clone(),
@@ -307,7 +307,10 @@ async fn prepare(
         previous,
         environment: &System,
     };
-    let mut plan = plan::plan(&corefile, inputs)?;
+    let mut plan = match load(&options.conf) {
+        Ok(corefile) => plan::plan(&corefile, inputs)?,
+        Err(errors) => return Err(plan::all_errors(errors, inputs).into()),
+    };
     // Set once for each configuration, and this is the one place.
     let _ = plan.shared.runtime.set(tokio::runtime::Handle::current());
     for warning in &plan.warnings {

@@ -1,13 +1,16 @@
 //! The command line: CoreDNS's flags as it takes them, and callsign's own.
 
+mod check;
+mod fmt;
 mod serve;
+mod subject;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 pub use crate::version::COREDNS as COREDNS_VERSION;
 
@@ -19,9 +22,13 @@ pub use crate::version::COREDNS as COREDNS_VERSION;
     name = "callsign",
     disable_version_flag = true,
     disable_help_subcommand = true,
-    args_override_self = true
+    args_override_self = true,
+    args_conflicts_with_subcommands = true
 )]
 struct Flags {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Corefile to load; `stdin` reads standard input.
     #[arg(long, value_name = "FILE")]
     conf: Option<String>,
@@ -76,6 +83,13 @@ struct Flags {
     strict_loop: bool,
 }
 
+/// What the program does instead of serving.
+#[derive(Subcommand, Debug)]
+enum Command {
+    Check(check::Arguments),
+    Fmt(fmt::Arguments),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum LogFormat {
     Text,
@@ -100,6 +114,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    match flags.command {
+        Some(Command::Check(arguments)) => return check::run(&arguments),
+        Some(Command::Fmt(arguments)) => return fmt::run(&arguments),
+        None => {}
+    }
     if !flags.stray.is_empty() {
         eprintln!("extra command line arguments: {}", flags.stray.join(" "));
         return ExitCode::FAILURE;

@@ -13,6 +13,7 @@
 mod cursor;
 mod diagnostic;
 mod environment;
+mod format;
 mod import;
 mod key;
 mod lexer;
@@ -32,10 +33,11 @@ pub use cursor::Cursor;
 pub(crate) use diagnostic::nearest;
 pub use diagnostic::{Diagnostic, Errors, Severity};
 pub use environment::{Environment, Memory, System};
+pub use format::format;
 pub use import::MAX_FILE_BYTES;
 pub use key::{Key, Transport};
 pub use lexer::Token;
-pub use place::{Import, Place, Source};
+pub use place::{Import, Origin, Place, Source};
 pub use tree::{Directive, ServerBlock, Zone};
 pub use value::HostPort;
 
@@ -130,14 +132,18 @@ impl Corefile {
             warnings,
         } = parser.report;
         errors.extend(key_errors);
-        if !errors.is_empty() {
-            return Err(Errors::new(errors, warnings));
-        }
-        Ok(Self {
+        // A block of which no key can be read is for nothing.
+        blocks.retain(|block| !block.keys().is_empty());
+        let corefile = Self {
             blocks,
             files: parser.files.paths,
             warnings,
-        })
+        };
+        if !errors.is_empty() {
+            let warnings = corefile.warnings.clone();
+            return Err(Errors::new(errors, warnings).beside(corefile));
+        }
+        Ok(corefile)
     }
 
     /// The server blocks, in the order in which they stand. At least one.

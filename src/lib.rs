@@ -13,13 +13,14 @@
 //! - A [`query::Query`] is what a plugin reads, an [`answer::Answer`] what it returns;
 //!   [`chain`] says how plugins follow each other, and [`plugin`] lists them in that order.
 //! - A [`corefile`] becomes a plan, and a plan becomes sockets, threads and tasks in [`app`], the
-//!   only place that starts anything.
+//!   only place that starts anything. [`check`] finds what is legal in it and yet wrong.
 //! - [`metrics`], [`readiness`] and [`http`] are small services that plugins use.
 //! - [`cli`] is the command line.
 
 pub mod answer;
 pub mod app;
 pub mod chain;
+pub mod check;
 pub mod cli;
 pub mod corefile;
 pub mod duration;

@@ -1,12 +1,16 @@
 //! From a Corefile to what is to be started: pure, so that it can be checked anywhere.
 
+mod further;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::chain::Chain;
-use crate::corefile::{Corefile, Diagnostic, Environment, Errors, ServerBlock, Transport};
+use crate::corefile::{
+    Corefile, Diagnostic, Directive, Environment, Errors, ServerBlock, Transport,
+};
 use crate::metrics::Registry;
 use crate::name::Name;
 use crate::plugin::setup::{BlockSetup, Kept, Listen, Settings, Setup, Shared};
@@ -89,14 +93,11 @@ pub fn plan(corefile: &Corefile, inputs: Inputs<'_>) -> Result<Plan, Errors> {
             dns_port: inputs.dns_port,
             environment: inputs.environment,
         };
-        match context.block(&mut shared, &mut warnings) {
-            Ok(block) => sites.extend(block),
-            Err(found) => errors.extend(found),
-        }
+        let (block, found) = context.block(&mut shared, &mut warnings);
+        sites.extend(block);
+        errors.extend(found);
     }
-    if errors.is_empty() {
-        errors.extend(overlaps(&sites));
-    }
+    errors.extend(overlaps(&sites));
     if !errors.is_empty() {
         return Err(Errors::new(errors, warnings));
     }
@@ -108,6 +109,19 @@ pub fn plan(corefile: &Corefile, inputs: Inputs<'_>) -> Result<Plan, Errors> {
     })
 }
 
+/// The errors of a Corefile's language, and those of the plugins in what could be read all the same.
+#[must_use]
+pub fn all_errors(errors: Errors, inputs: Inputs<'_>) -> Errors {
+    let of_plugins = errors.readable().map(|readable| plan(readable, inputs));
+    match of_plugins {
+        Some(Err(more)) => Errors::new(
+            [errors.errors(), more.errors()].concat(),
+            more.warnings().to_vec(),
+        ),
+        _ => errors,
+    }
+}
+
 struct Context<'c> {
     source: &'c ServerBlock,
     dns_port: u16,
@@ -115,11 +129,13 @@ struct Context<'c> {
 }
 
 impl Context<'_> {
+    /// The block's sites and what is wrong with it. Where something is, the sites are good for
+    /// finding overlaps, and there are none if even for that too little is known.
     fn block(
         &self,
         shared: &mut Shared,
         warnings: &mut Vec<Diagnostic>,
-    ) -> Result<Vec<Site>, Vec<Diagnostic>> {
+    ) -> (Vec<Site>, Vec<Diagnostic>) {
         let (zones, mut errors) = self.zones();
         let mut block = BlockSetup {
             zones: zones.iter().map(|(name, ..)| name.clone()).collect(),
@@ -132,33 +148,14 @@ impl Context<'_> {
             listen: Listen::default(),
             ready: false,
         };
-        for entry in REGISTRY {
-            let Some(directive) = self.source.directive(entry.name) else {
-                continue;
-            };
-            let known = warnings.len();
-            let mut setup = Setup {
-                directive,
-                source: self.source,
-                environment: self.environment,
-                block: &mut block,
-                shared,
-                warnings,
-            };
-            let result = (entry.setup)(&mut setup);
-            let name = format!("plugin/{}", entry.name);
-            for warning in warnings.iter_mut().skip(known) {
-                *warning = warning.clone().prefixed(&name);
-            }
-            errors.extend(result.err().map(|error| error.prefixed(&name)));
-        }
-        for directive in self.source.directives() {
-            if let Some(error) = plugin::missing(directive) {
-                errors.push(error);
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
+        errors.extend(self.plugins(&mut block, shared, warnings));
+        let missing = self.source.directives().iter();
+        errors.extend(missing.filter_map(plugin::missing));
+        let apart = ["bind", "view"]
+            .iter()
+            .any(|name| self.source.directive(name).is_some());
+        if !errors.is_empty() && apart {
+            return (Vec::new(), errors);
         }
         let chain = Chain::new(block.plugins);
         let listen = Arc::new(block.listen);
@@ -175,7 +172,42 @@ impl Context<'_> {
             }),
             place,
         };
-        Ok(zones.into_iter().map(site).collect())
+        (zones.into_iter().map(site).collect(), errors)
+    }
+
+    /// Sets up the plugins of the block: what is wrong with them.
+    fn plugins(
+        &self,
+        block: &mut BlockSetup,
+        shared: &mut Shared,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Vec<Diagnostic> {
+        let mut errors = Vec::new();
+        for entry in REGISTRY {
+            let Some(directive) = self.source.directive(entry.name) else {
+                continue;
+            };
+            let mut set_up = |directive: &Directive, warnings: &mut Vec<Diagnostic>| {
+                (entry.setup)(&mut Setup {
+                    directive,
+                    source: self.source,
+                    environment: self.environment,
+                    block,
+                    shared,
+                    warnings,
+                })
+            };
+            let mut told = Vec::new();
+            let name = format!("plugin/{}", entry.name);
+            if let Err(first) = set_up(directive, &mut told) {
+                let again = |rest: &Directive| set_up(rest, &mut Vec::new());
+                let found = further::errors(directive, first, again).into_iter();
+                errors.extend(found.map(|error| error.prefixed(&name)));
+            }
+            let told = told.into_iter();
+            warnings.extend(told.map(|warning| warning.prefixed(&name)));
+        }
+        errors
     }
 
     #[allow(clippy::type_complexity)] // The parts of a site before there is one.

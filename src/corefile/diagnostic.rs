@@ -13,18 +13,21 @@ mod render;
 
 use std::fmt;
 
+use super::Corefile;
 use super::place::Place;
 
 /// The longest message, in characters.
 const MAX_MESSAGE: usize = 400;
 
-/// Whether a [`Diagnostic`] stops the Corefile from being used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a [`Diagnostic`] stops the Corefile from being used. The gravest is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The Corefile cannot be used.
     Error,
     /// The Corefile is used; it may not mean what its writer thinks.
     Warning,
+    /// Worth to be known, and in most Corefiles as it is meant.
+    Hint,
 }
 
 /// One thing that is wrong, or odd, and where.
@@ -35,6 +38,7 @@ pub struct Diagnostic(Box<Content>);
 #[derive(Clone)]
 struct Content {
     severity: Severity,
+    rule: Option<&'static str>,
     message: String,
     place: Option<Place>,
     label: Option<String>,
@@ -55,9 +59,16 @@ impl Diagnostic {
         Self::new(Severity::Warning, message.into())
     }
 
+    /// A hint with no place yet.
+    #[must_use]
+    pub fn hint(message: impl Into<String>) -> Self {
+        Self::new(Severity::Hint, message.into())
+    }
+
     fn new(severity: Severity, message: String) -> Self {
         Self(Box::new(Content {
             severity,
+            rule: None,
             message: one_line(&message),
             place: None,
             label: None,
@@ -101,6 +112,26 @@ impl Diagnostic {
         self
     }
 
+    /// Says how grave it is after all.
+    #[must_use]
+    pub fn graded(mut self, severity: Severity) -> Self {
+        self.0.severity = severity;
+        self
+    }
+
+    /// Says by a short name, for machines, what kind of finding it is: `never-runs`, say.
+    #[must_use]
+    pub fn rule(mut self, rule: &'static str) -> Self {
+        self.0.rule = Some(rule);
+        self
+    }
+
+    /// The kind of finding; the word for its severity where it has no name of its own.
+    #[must_use]
+    pub fn rule_name(&self) -> &'static str {
+        self.0.rule.unwrap_or_else(|| self.severity().word())
+    }
+
     /// Whether it stops the Corefile from being used.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -125,6 +156,18 @@ impl Diagnostic {
         self.0.help.as_deref()
     }
 
+    /// What would be right at the place, and what stands there.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.0.label.as_deref()
+    }
+
+    /// Other places that have to do with it, and how.
+    pub fn notes(&self) -> impl Iterator<Item = (&Place, &str)> {
+        let notes = self.0.notes.iter();
+        notes.map(|(place, note)| (place, note.as_str()))
+    }
+
     /// The first line of the text: `FILE:LINE:COLUMN: error: MESSAGE`, for a log of lines.
     #[must_use]
     pub fn headline(&self) -> String {
@@ -132,7 +175,8 @@ impl Diagnostic {
     }
 
     /// Whether both say the same about the same place.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
         let same_place = match (self.place(), other.place()) {
             (Some(one), Some(two)) => one.is_same(two),
             (None, None) => true,
@@ -152,10 +196,12 @@ impl std::error::Error for Diagnostic {}
 
 impl Severity {
     /// The word for texts.
-    fn word(self) -> &'static str {
+    #[must_use]
+    pub fn word(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Hint => "hint",
         }
     }
 }
@@ -165,13 +211,32 @@ impl Severity {
 pub struct Errors {
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    readable: Option<Box<Corefile>>,
 }
 
 impl Errors {
     /// The errors that were found, and the warnings. There should be an error among them.
     #[must_use]
     pub fn new(errors: Vec<Diagnostic>, warnings: Vec<Diagnostic>) -> Self {
-        Self { errors, warnings }
+        Self {
+            errors,
+            warnings,
+            readable: None,
+        }
+    }
+
+    /// The same with what could be read all the same.
+    #[must_use]
+    pub(super) fn beside(mut self, readable: Corefile) -> Self {
+        self.readable = Some(Box::new(readable));
+        self
+    }
+
+    /// What could be read all the same, for errors of the language: lines in which there are some
+    /// are left out, so it is good for finding more of them and for nothing else.
+    #[must_use]
+    pub fn readable(&self) -> Option<&Corefile> {
+        self.readable.as_deref()
     }
 
     /// The errors; the first is the one that CoreDNS would report.
@@ -189,10 +254,7 @@ impl Errors {
 
 impl From<Diagnostic> for Errors {
     fn from(error: Diagnostic) -> Self {
-        Self {
-            errors: vec![error],
-            warnings: Vec::new(),
-        }
+        Self::new(vec![error], Vec::new())
     }
 }
 
@@ -231,12 +293,27 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     if length > 64 {
         return None;
     }
-    known
-        .into_iter()
-        .map(|candidate| (edits(word, candidate), candidate))
+    let known: Vec<&str> = known.into_iter().collect();
+    let slips = known
+        .iter()
+        .map(|candidate| (edits(word, candidate), *candidate));
+    let near = slips
         .filter(|(edits, candidate)| *edits <= most && *edits < candidate.chars().count())
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, candidate)| candidate)
+        .min_by_key(|(edits, _)| *edits);
+    // Or the end is another: 'fallthru'.
+    let beginnings = known
+        .iter()
+        .map(|candidate| (same_start(word, candidate), *candidate));
+    let begins = beginnings
+        .filter(|(same, _)| *same >= 4 && same * 3 >= length * 2)
+        .max_by_key(|(same, _)| *same);
+    near.or(begins).map(|(_, candidate)| candidate)
+}
+
+/// How many letters both start with.
+fn same_start(one: &str, two: &str) -> usize {
+    let letters = one.chars().zip(two.chars());
+    letters.take_while(|(one, two)| one == two).count()
 }
 
 /// How many letters must be put in, left out, replaced or swapped with the next one to make `one`

@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
+use super::place::Origin;
+
 /// The world outside a Corefile. All paths that come in are absolute.
 pub trait Environment {
     /// The value of an environment variable; `None` where it is not set.
@@ -31,6 +33,17 @@ pub trait Environment {
 
     /// Whether something has this path, be it a link to nothing.
     fn exists(&self, path: &Path) -> bool;
+
+    /// Whether a file that is not here may be there where the Corefile is to be served: then it is
+    /// no error to import it into a file of `folder`. Never, unless the Corefile is only checked.
+    fn is_elsewhere(&self, _path: &Path, _folder: &Path) -> bool {
+        false
+    }
+
+    /// Where the content of a file stands, if it is no file of its own but a part of one.
+    fn origin(&self, _path: &Path) -> Option<Origin> {
+        None
+    }
 }
 
 /// The process's variables and the file system.

@@ -54,13 +54,19 @@ impl<'e> Files<'e> {
                 Diagnostic::error(format!("open {}: {}", path.display(), reason(&error)))
                     .help("name the Corefile with -conf FILE")
             })?;
-        let directory = full.parent().unwrap_or(&full).to_owned();
+        let source = self.source(path, &full, &content);
         self.paths.push(full);
-        Ok(Source::new(
-            path.display().to_string(),
-            directory,
-            decode(&content),
-        ))
+        Ok(source)
+    }
+
+    /// A file's text. Messages call the file by `name`, unless it is a part of another.
+    fn source(&self, name: &Path, full: &Path, content: &[u8]) -> Source {
+        let directory = full.parent().unwrap_or(full).to_owned();
+        let source = Source::new(name.display().to_string(), directory, decode(content));
+        match self.environment.origin(full) {
+            Some(origin) => source.within(origin),
+            None => source,
+        }
     }
 
     /// The words of a text.
@@ -101,7 +107,7 @@ impl<'e> Files<'e> {
     }
 
     /// The files that `import pattern` names, in a text of `source`. None is a pattern that
-    /// matched nothing.
+    /// matched nothing, or a file that may be elsewhere.
     ///
     /// # Errors
     /// Without a place, in CoreDNS's words.
@@ -129,7 +135,9 @@ impl<'e> Files<'e> {
                 format!("Failed to use import pattern {pattern}: syntax error in pattern");
             Diagnostic::error(message).help("put a '\\' before a character that means itself")
         })?;
-        if paths.is_empty() && !full.contains(PATTERN_CHARACTERS) {
+        let is_missing = paths.is_empty() && !full.contains(PATTERN_CHARACTERS);
+        let (path, folder) = (Path::new(&full), source.directory());
+        if is_missing && !self.environment.is_elsewhere(path, folder) {
             let message = format!("File to import not found: {pattern}");
             let help = format!("there is no file {full}, and no snippet ({pattern}) above");
             return Err(Diagnostic::error(message).help(help));
@@ -155,8 +163,7 @@ impl<'e> Files<'e> {
                 _ => message,
             }
         })?;
-        let directory = path.parent().unwrap_or(&path).to_owned();
-        let tokens = self.lex(Source::new(name, directory, decode(&content)));
+        let tokens = self.lex(self.source(&path, &path, &content));
         self.paths.push(path.clone());
         let file = File {
             path: path.clone(),

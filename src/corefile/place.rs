@@ -11,6 +11,21 @@ pub struct Source {
     name: String,
     directory: PathBuf,
     text: String,
+    /// The lines before the text, where it is a part of a file.
+    skipped_lines: u32,
+    /// What of each line stands before the text, in characters.
+    skipped_columns: usize,
+}
+
+/// Where in a file a text stands that is only a part of it: the value of a key in YAML, say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The file, as messages call it.
+    pub name: String,
+    /// The lines before the text.
+    pub lines: u32,
+    /// The characters before each line of the text.
+    pub columns: usize,
 }
 
 impl Source {
@@ -21,6 +36,19 @@ impl Source {
             name,
             directory,
             text,
+            skipped_lines: 0,
+            skipped_columns: 0,
+        }
+    }
+
+    /// The same text as a part of a file, by whose name, lines and columns messages call it.
+    #[must_use]
+    pub fn within(self, origin: Origin) -> Self {
+        Self {
+            name: origin.name,
+            skipped_lines: origin.lines,
+            skipped_columns: origin.columns,
+            ..self
         }
     }
 
@@ -124,7 +152,7 @@ impl Place {
     /// The line, from 1.
     #[must_use]
     pub fn line(&self) -> u32 {
-        self.line
+        self.line.saturating_add(self.source.skipped_lines)
     }
 
     /// The column in characters, from 1.
@@ -132,7 +160,20 @@ impl Place {
     pub fn column(&self) -> usize {
         let (line, start) = self.line_of_text();
         let before = self.start().saturating_sub(start);
-        line.get(..before).unwrap_or(line).chars().count() + 1
+        let before = line.get(..before).unwrap_or(line).chars().count();
+        before + 1 + self.source.skipped_columns
+    }
+
+    /// The line and the column right behind the place.
+    #[must_use]
+    pub fn end(&self) -> (u32, usize) {
+        let covered = self.source.text.get(self.bytes()).unwrap_or_default();
+        let lines = u32::try_from(covered.matches('\n').count()).unwrap_or(u32::MAX);
+        let column = match covered.rsplit_once('\n') {
+            Some((_, last)) => last.chars().count() + 1 + self.source.skipped_columns,
+            None => self.column() + covered.chars().count(),
+        };
+        (self.line().saturating_add(lines), column)
     }
 
     /// The bytes of [`Source::text`] that the place covers.
@@ -178,7 +219,7 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file(), self.line, self.column())
+        write!(f, "{}:{}:{}", self.file(), self.line(), self.column())
     }
 }
 

@@ -176,7 +176,7 @@ fn an_unknown_default_is_an_error() {
 }
 
 /// What the random Corefiles of the properties find around them.
-fn around() -> Memory {
+pub(super) fn around() -> Memory {
     Memory::default()
         .with_file("/f1", "log x\nerrors {\n y\n}")
         .with_file("/f2", "a.org,\nb.org")
@@ -247,7 +247,7 @@ fn any_word() -> impl Strategy<Value = String> {
 }
 
 /// Words with white space, comments or nothing between them.
-fn any_text() -> impl Strategy<Value = String> {
+pub(super) fn any_text() -> impl Strategy<Value = String> {
     let between =
         prop::sample::select(vec![" ", " ", "\n", "\n", "\n", "\t", "", "\r\n", " # c\n"]);
     let pieces = prop::collection::vec((any_word(), between), 0..60);
@@ -260,7 +260,7 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 /// A Corefile that loads, most of the time.
-fn likely_corefile() -> impl Strategy<Value = String> {
+pub(super) fn likely_corefile() -> impl Strategy<Value = String> {
     let argument = prop::sample::select(vec![
         "1",
         "x#y",

@@ -6,6 +6,7 @@ use super::cursor::Cursor;
 use super::diagnostic::Diagnostic;
 use super::key::{Key, Transport};
 use super::lexer::{Gap, Token};
+use super::place::Place;
 
 /// Keys, and what is to be done for their zones.
 #[derive(Clone, Debug)]
@@ -161,6 +162,64 @@ impl Directive {
             .iter()
             .zip(ends)
             .filter_map(|(start, end)| self.tokens.get(*start..end))
+    }
+
+    /// The same directive without the line in which the word at `place` stands, and without the
+    /// block that opens on it; where that is the line of a name, without that occurrence. `None`
+    /// where nothing would be left, or nothing stands there.
+    #[must_use]
+    pub fn without_line(&self, place: &Place) -> Option<Self> {
+        let at = self
+            .tokens
+            .iter()
+            .position(|word| word.place().is_same(place))?;
+        let starts_line = |index: &usize| {
+            let pair = self.tokens.get(*index - 1).zip(self.tokens.get(*index));
+            pair.is_none_or(|(before, word)| word.gap_after(before) != Gap::Space)
+        };
+        let start = (1..=at).rev().find(starts_line).unwrap_or(0);
+        let next_start = self.starts.iter().copied().find(|other| *other > at);
+        let occurrence_end = next_start.unwrap_or(self.tokens.len());
+        let end = match self.starts.binary_search(&start) {
+            Ok(_) => occurrence_end,
+            Err(_) => self.end_of_line(start, occurrence_end),
+        };
+        let removed = end - start;
+        let tokens = [self.tokens.get(..start)?, self.tokens.get(end..)?].concat();
+        let starts = self
+            .starts
+            .iter()
+            .filter(|other| !(start..end).contains(*other));
+        let starts = starts.map(|other| {
+            if *other < start {
+                *other
+            } else {
+                other - removed
+            }
+        });
+        (!tokens.is_empty()).then(|| Self {
+            name: self.name.clone(),
+            tokens,
+            starts: starts.collect(),
+        })
+    }
+
+    /// Where the line that starts at word `start` ends, with the block that opens on it.
+    fn end_of_line(&self, start: usize, limit: usize) -> usize {
+        let mut open = 0_usize;
+        let mut before: Option<&Token> = None;
+        for (index, word) in self.tokens.iter().enumerate().take(limit).skip(start) {
+            let is_next = before.is_some_and(|before| word.gap_after(before) != Gap::Space);
+            match word.text() {
+                "}" if open == 0 => return index,
+                "}" => open -= 1,
+                _ if is_next && open == 0 => return index,
+                "{" => open += 1,
+                _ => {}
+            }
+            before = Some(word);
+        }
+        limit
     }
 
     /// A reader of the words, before the first one.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 
 use super::setup::{Setup, SetupError};
-use crate::corefile::Directive;
+use crate::corefile::{Directive, Token};
 
 /// One `bind`: addresses and names of interfaces, as they are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,9 @@ fn parse(directive: &Directive) -> Result<Vec<Rule>, SetupError> {
             let error = cursor.err("at least one address or interface name is expected");
             return Err(error.help("write bind 127.0.0.1, or bind eth0"));
         }
+        if let Some(word) = named.iter().find(|word| !can_be_host(word.text())) {
+            return Err(neither(word));
+        }
         let mut rule = Rule {
             hosts: named.iter().map(|token| token.text().to_owned()).collect(),
             except: Vec::new(),
@@ -65,6 +68,26 @@ fn parse(directive: &Directive) -> Result<Vec<Rule>, SetupError> {
         rules.push(rule);
     }
     Ok(rules)
+}
+
+/// Whether a word is an address, or a name that an interface can have (Linux: 1 to 15 bytes).
+fn can_be_host(text: &str) -> bool {
+    let is_odd = |char: char| char.is_whitespace() || matches!(char, '/' | ':');
+    let can_be_interface = (1..=15).contains(&text.len()) && !text.contains(is_odd);
+    can_be_interface || text.parse::<IpAddr>().is_ok()
+}
+
+/// The error for a word that is no host on any machine, in CoreDNS's words.
+fn neither(word: &Token) -> SetupError {
+    let text = word.text();
+    let error = word.err(format!(
+        "not a valid IP address or interface name: {text:?}"
+    ));
+    let written = word.place().source().text().get(word.place().bytes());
+    match written.is_some_and(|written| written.contains("{$") || written.contains("{%")) {
+        true => error.help("this is the value of an environment variable: set it"),
+        false => error.help("write bind 127.0.0.1, or bind eth0"),
+    }
 }
 
 /// The addresses of this machine's interfaces. IPv6 link-local ones are left out: nobody can ask

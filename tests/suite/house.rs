@@ -87,7 +87,17 @@ fn imports_point_one_way() {
                 "crate::kubernetes",
             ],
         ),
-        ("plugin", &["crate::app", "crate::cli"]),
+        ("plugin", &["crate::app", "crate::check", "crate::cli"]),
+        (
+            "check",
+            &[
+                "crate::app",
+                "crate::cli",
+                "crate::server",
+                "crate::kubernetes",
+                "crate::query",
+            ],
+        ),
         ("answer", &["crate::plugin", "crate::app"]),
         ("app", &["crate::cli"]),
     ];

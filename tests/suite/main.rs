@@ -3,6 +3,7 @@
 // A test that cannot go on fails by panicking; the lint is for the program.
 #![allow(clippy::unwrap_used)]
 
+mod check;
 mod cli;
 mod docs;
 mod house;

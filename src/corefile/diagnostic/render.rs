@@ -24,15 +24,12 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.headline())?;
         if let Some(place) = self.place() {
-            excerpt(f, place, self.0.label.as_deref())?;
-            for Import { place, target } in place.imports().take(MAX_IMPORTS) {
-                writeln!(f, "     = {target} is imported at {place}")?;
-            }
+            excerpt(f, place, self.label())?;
         }
         if let Some(help) = self.help_text() {
             writeln!(f, "     = help: {help}")?;
         }
-        for (place, note) in &self.0.notes {
+        for (place, note) in self.notes() {
             writeln!(f, "{}", headline(Some(place), "note", note))?;
             excerpt(f, place, None)?;
         }
@@ -40,7 +37,8 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// The line of the place, and below it the place underlined, with the label.
+/// The line of the place, below it the place underlined, with the label, and the imports that led
+/// there.
 fn excerpt(f: &mut fmt::Formatter<'_>, place: &Place, label: Option<&str>) -> fmt::Result {
     let (line, start) = place.line_of_text();
     let bytes = place.bytes();
@@ -66,7 +64,11 @@ fn excerpt(f: &mut fmt::Formatter<'_>, place: &Place, label: Option<&str>) -> fm
     match label {
         Some(label) => writeln!(f, " {label}"),
         None => writeln!(f),
+    }?;
+    for Import { place, target } in place.imports().take(MAX_IMPORTS) {
+        writeln!(f, "     = {target} is imported at {place}")?;
     }
+    Ok(())
 }
 
 /// A character as it is shown: nothing that could steer the reader's terminal.

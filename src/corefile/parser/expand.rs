@@ -46,6 +46,7 @@ impl Parser<'_> {
                 for name in replaced.unset {
                     let warning = format!("the environment variable '{name}' is not set");
                     let warning = Diagnostic::warning(warning).at(token.place());
+                    let warning = warning.rule("unset-variable");
                     self.report
                         .warning(warning.help("it is read as if its value were empty"));
                 }
@@ -122,9 +123,7 @@ impl Parser<'_> {
             Err(error) => return Ok(Err(error.at(place))),
         };
         if files.is_empty() {
-            let text = argument.text();
-            let message = format!("No files matching import glob pattern: {text}");
-            self.report.warning(Diagnostic::warning(message).at(place));
+            self.report.warning(imports_nothing(argument));
         }
         let files = files.into_iter();
         let files = files.map(|file| (file.path.display().to_string(), file.tokens));
@@ -250,6 +249,20 @@ impl Parser<'_> {
             before = Some(word);
         }
         Ok(None)
+    }
+}
+
+/// Says that an import has nothing to bring in, for which most Corefiles have a use: what is not
+/// there yet may be put there.
+fn imports_nothing(argument: &Token) -> Diagnostic {
+    let text = argument.text();
+    let hint = Diagnostic::hint(format!("No files matching import glob pattern: {text}"));
+    let hint = hint.at(argument.place()).rule("import-nothing");
+    match text.contains(['*', '?']) {
+        true => hint,
+        false => {
+            hint.help("its folder is not on this machine: the server does not start without it")
+        }
     }
 }
 

@@ -360,7 +360,7 @@ fn what_is_odd_is_a_warning() {
         ),
         (
             ". {\n import nope*\n}",
-            "Corefile:2:9: warning: No files matching import glob pattern: nope*",
+            "Corefile:2:9: hint: No files matching import glob pattern: nope*",
         ),
         (
             "a\u{fffd}a {\n}",

@@ -1,5 +1,5 @@
 use super::super::testing::{DIRECTIVES, block, load};
-use super::super::{Corefile, Input, Memory};
+use super::super::{Corefile, Input, Memory, Token};
 
 #[test]
 fn a_block_gives_its_zones_and_directives() {
@@ -201,4 +201,66 @@ fn the_order_of_a_directives_occurrences_counts() {
         content
     };
     assert_ne!(content(&one), content(&other));
+}
+
+#[test]
+fn a_line_can_be_left_out() {
+    let text = "log a b {\n x 1\n y {\n z\n }\n w \"1\n2\" 3\n}\nlog c\n";
+    let block = block(&format!("\n{text}"));
+    let directive = block.directive("log").unwrap();
+    let without = |word: &str| {
+        let mut words = directive.tokens().iter();
+        let place = words.rfind(|token| token.text() == word).unwrap();
+        directive.without_line(place.place()).map(|rest| {
+            let words = rest.tokens().iter().map(Token::text);
+            assert!(
+                rest.occurrences().all(|words| words[0].text() == "log"),
+                "{word}"
+            );
+            (
+                words.collect::<Vec<_>>().join(" ").replace('\n', "_"),
+                rest.occurrences().count(),
+            )
+        })
+    };
+    for (what, word, rest, count) in [
+        (
+            "a line of its block",
+            "1",
+            "log a b { y { z } w 1_2 3 } log c",
+            2,
+        ),
+        (
+            "a line with a block",
+            "y",
+            "log a b { x 1 w 1_2 3 } log c",
+            2,
+        ),
+        (
+            "a line in that block",
+            "z",
+            "log a b { x 1 y { } w 1_2 3 } log c",
+            2,
+        ),
+        (
+            "a word behind one with lines",
+            "3",
+            "log a b { x 1 y { z } } log c",
+            2,
+        ),
+        ("the line of a name: the whole occurrence", "b", "log c", 1),
+        (
+            "the last occurrence",
+            "c",
+            "log a b { x 1 y { z } w 1_2 3 }",
+            1,
+        ),
+    ] {
+        assert_eq!(without(word), Some((rest.to_owned(), count)), "{what}");
+    }
+    let other = super::super::testing::block("\nlog c");
+    let elsewhere = other.directives()[0].tokens()[0].place();
+    assert!(directive.without_line(elsewhere).is_none());
+    let single = other.directive("log").unwrap();
+    assert!(single.without_line(elsewhere).is_none());
 }

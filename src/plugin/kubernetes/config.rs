@@ -68,7 +68,8 @@ impl Config {
         let zones = setup.zones(&cursor.remaining_args());
         let Some(primary) = zones
             .iter()
-            .find(|zone| !super::is_reverse(zone.view()))
+            // As in CoreDNS, in-addr.arpa and ip6.arpa themselves are no reverse zones here.
+            .find(|zone| !zone.view().parent().is_some_and(super::is_reverse))
             .cloned()
         else {
             let error = cursor.err("non-reverse zone name must be used");
