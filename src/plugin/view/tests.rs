@@ -88,7 +88,7 @@ fn what_never_holds_is_warned_of() {
     assert_eq!(
         warnings,
         [
-            "3:6: the expression gives int, so the condition never holds; compare it: name() == 'example.org.'"
+            "3:6: plugin/view: the expression gives int, so the condition never holds; compare it: name() == 'example.org.'"
         ]
     );
 }

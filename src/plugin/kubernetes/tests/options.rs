@@ -421,7 +421,11 @@ fn what_the_directive_may_say() {
     for (directive, expected) in [
         ("", "ok"),
         ("10.0.0.0/24 cluster.local", "ok"),
-        ("in-addr.arpa", "2:12: non-reverse zone name must be used"),
+        (
+            "10.in-addr.arpa",
+            "2:12: non-reverse zone name must be used",
+        ),
+        ("in-addr.arpa", "ok"),
         (
             "x {\npods insecure\nttl 3600\nnoendpoints\nendpoint_pod_names\n}",
             "ok",
