@@ -401,4 +401,4 @@ fn group(sites: Vec<Site>) -> Result<BTreeMap<ListenKey, Vec<Site>>, StartError>
     Ok(groups)
 }
 
-pub use reload::{End, run};
+pub use reload::{End, Signals, run};

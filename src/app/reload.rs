@@ -28,7 +28,9 @@ pub enum End {
     AtOnce(u8),
 }
 
-struct Signals {
+/// The signals that the process takes. They must be had before anything is served: a signal that
+/// comes earlier does what the system does.
+pub struct Signals {
     term: Signal,
     interrupt: Signal,
     quit: Signal,
@@ -38,7 +40,11 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Takes the signals from here on; SIGHUP and SIGPIPE do nothing.
+    ///
+    /// # Errors
+    /// The system gives no signals.
+    pub fn new() -> std::io::Result<Self> {
         Ok(Self {
             term: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -50,11 +56,7 @@ impl Signals {
 }
 
 /// Serves until a signal ends it.
-///
-/// # Errors
-/// The system gives no signals.
-pub async fn run(mut app: App) -> std::io::Result<End> {
-    let mut signals = Signals::new()?;
+pub async fn run(mut app: App, mut signals: Signals) -> End {
     let mut watch = Watch::new(&app);
     loop {
         tokio::select! {
@@ -66,7 +68,7 @@ pub async fn run(mut app: App) -> std::io::Result<End> {
                 info!("SIGINT: Shutting down");
                 break;
             }
-            _ = signals.quit.recv() => return Ok(quit()),
+            _ = signals.quit.recv() => return quit(),
             _ = signals.reload.recv() => {
                 info!("SIGUSR1: Reloading");
                 watch.reload(&mut app, Asker::Signal).await;
@@ -75,12 +77,12 @@ pub async fn run(mut app: App) -> std::io::Result<End> {
         }
     }
     tokio::select! {
-        () = app.stop() => Ok(End::Stopped),
+        () = app.stop() => End::Stopped,
         _ = signals.interrupt.recv() => {
             info!("SIGINT: Force quit");
-            Ok(End::AtOnce(2))
+            End::AtOnce(2)
         }
-        _ = signals.quit.recv() => Ok(quit()),
+        _ = signals.quit.recv() => quit(),
     }
 }
 

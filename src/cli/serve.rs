@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{COREDNS_VERSION, Flags, LogFormat, platform};
-use crate::app::{self, App, Conf, End, Options};
+use crate::app::{self, App, Conf, End, Options, Signals};
 use crate::kubernetes::manifests::Source;
 use crate::metrics::Registry;
 use crate::plugin::setup::Settings;
@@ -81,6 +81,10 @@ async fn serve_until_end(flags: Flags, processors: usize, metrics: Arc<Registry>
         drain: flags.drain,
         settings: Arc::new(settings),
     };
+    let signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return fail(format_args!("the system gives no signals: {error}")),
+    };
     let app = match App::start(options, metrics).await {
         Ok(app) => app,
         Err(error) => return fail(error),
@@ -91,10 +95,9 @@ async fn serve_until_end(flags: Flags, processors: usize, metrics: Arc<Registry>
     if !flags.quiet {
         banner(&app, embedded);
     }
-    match app::run(app).await {
-        Ok(End::Stopped) => ExitCode::SUCCESS,
-        Ok(End::AtOnce(code)) => ExitCode::from(code),
-        Err(error) => fail(error),
+    match app::run(app, signals).await {
+        End::Stopped => ExitCode::SUCCESS,
+        End::AtOnce(code) => ExitCode::from(code),
     }
 }
 

@@ -64,7 +64,7 @@ fn a_second_sigint_exits_2_at_once() {
     let folder = Folder::new();
     let mut program = start(&folder, &corefile("cluster.local"));
     program.signal("INT");
-    program.ask(WEB, RecordType::A);
+    program.wait_line(|line| line.contains("SIGINT: Shutting down"));
     program.signal("INT");
     assert_eq!(program.wait().code(), Some(2));
 }
