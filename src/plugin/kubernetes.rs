@@ -2,7 +2,7 @@
 //!
 //! The plugin asks the [zone](crate::kubernetes::zone) what a name holds, and makes an answer of
 //! it. It sees no API object; the zone sees no request. Which name errors are NXDOMAIN, which are
-//! NODATA and which are passed on is decided in [`State::resolve`] alone.
+//! NODATA and which are passed on is decided in `State::resolve` alone.
 
 mod config;
 mod external;

@@ -1,8 +1,8 @@
 //! `prometheus`: counts the queries that pass, and serves the page of all metrics.
 //!
 //! What it counts is found without a lock and without an allocation: the label sets of a listener
-//! and a zone are made when the first query needs them ([`traffic`]). Requests that are refused
-//! before any chain are counted by [`observer`].
+//! and a zone are made when the first query needs them (`traffic`). Requests that are refused
+//! before any chain are counted by `observer`.
 
 use std::sync::Arc;
 

@@ -71,6 +71,16 @@ pub(crate) fn departures() -> impl Iterator<Item = &'static str> {
     departure::DEPARTURES.iter().map(|departure| departure.name)
 }
 
+/// Serves the API of a directory of manifests for whom wants to run CoreDNS beside callsign; prints
+/// where.
+pub(crate) fn serve_api(manifests: &std::path::Path) -> Result<bool, String> {
+    let api = Api::start(manifests).map_err(|error| error.to_string())?;
+    println!("{}", api.url());
+    // Until who asked for it closes standard input.
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    Ok(true)
+}
+
 /// Runs the variants whose titles hold one of the filters; false where an answer differs, or where
 /// a run of all saw no sign of a departure.
 pub(crate) fn suite(filters: &[String]) -> Result<bool, String> {

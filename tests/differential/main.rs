@@ -48,6 +48,9 @@ fn suite() -> Result<bool, String> {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
+    if let Some(manifests) = std::env::var_os("SERVE_API") {
+        return cluster::serve_api(Path::new(&manifests));
+    }
     if std::env::var_os("COMPARE").is_some() {
         return cluster::suite(&filters);
     }

@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use rustls::pki_types::ServerName;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -22,6 +24,8 @@ mod own;
 
 use own::Own;
 
+/// The time that resolving names may hold up the start.
+const FIRST: Duration = Duration::from_secs(5);
 /// The time from one try to resolve a name to the next.
 const AGAIN: Duration = Duration::from_secs(5);
 /// The target of log lines.
@@ -81,8 +85,14 @@ pub(super) fn link(
     if start.hosts().next().is_some() {
         let start = start.clone();
         let resolve = async move {
-            start.resolve().await;
             // A name that cannot be resolved is no reason to keep cluster names from being served.
+            if timeout(FIRST, start.resolve()).await.is_err() {
+                warn!(
+                    target: LOG,
+                    "the upstreams of {} are not resolved within {FIRST:?}: trying on",
+                    start.link.config.place
+                );
+            }
             Ok(())
         };
         let shared = &mut setup.shared;
@@ -189,21 +199,25 @@ impl Start {
         }
     }
 
-    /// Resolves all host names, and takes what was found.
+    /// Resolves all host names at the same time, and takes what is found.
     async fn resolve(&self) {
-        for named in self.hosts() {
-            let known = !named.upstreams.load().is_empty();
-            match named.resolve().await {
-                Ok(()) if !known => info!(target: LOG, "{} is resolved", named.host),
-                Ok(()) => {}
-                Err(error) => warn!(
-                    target: LOG,
-                    "cannot resolve the upstream '{}' ({}): {error}; {}",
-                    named.host,
-                    self.link.config.place,
-                    if known { "the addresses known before are used" } else { "trying again" },
-                ),
-            }
+        join_all(self.hosts().map(|named| self.resolve_one(named))).await;
+    }
+
+    async fn resolve_one(&self, named: &Named) {
+        let (host, place) = (&named.host, &self.link.config.place);
+        let known = !named.upstreams.load().is_empty();
+        let what_now = match known {
+            true => "the addresses known before are used",
+            false => "trying again",
+        };
+        match named.resolve().await {
+            Err(error) => warn!(
+                target: LOG,
+                "cannot resolve the upstream '{host}' ({place}): {error}; {what_now}"
+            ),
+            Ok(()) if !known => info!(target: LOG, "the upstream '{host}' ({place}) is resolved"),
+            Ok(()) => {}
         }
         self.fill();
     }

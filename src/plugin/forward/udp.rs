@@ -165,10 +165,18 @@ impl UdpSockets {
                 return Ok(ticket);
             }
         }
-        self.metrics.connection(Proto::Udp, false);
-        let ticket = self.open(query)?;
-        open.push(ticket.socket.clone());
-        Ok(ticket)
+        match self.open(query) {
+            Ok(ticket) => {
+                self.metrics.connection(Proto::Udp, false);
+                open.push(ticket.socket.clone());
+                Ok(ticket)
+            }
+            // Out of descriptors, perhaps: a socket that others wait at will do.
+            Err(error) => open
+                .iter()
+                .find_map(|socket| socket.enter(query))
+                .ok_or(error),
+        }
     }
 
     /// A place at a new socket.

@@ -282,7 +282,7 @@ fn lines_that_are_no_option_are_hosts_lines_until_fallthrough() {
     assert_eq!(
         read.warnings,
         [
-            "2:7: File does not exist: absent; it is read as soon as it is there",
+            "2:7: File does not exist: /absent; it is read as soon as it is there",
             "5:1: 'foo' is no option and no IP address; the line is passed over; the options are: \
              fallthrough, fallthrough_unsupported, no_reverse, ttl, reload",
         ]

@@ -224,6 +224,6 @@ fn a_key_log_is_warned_of() {
     let warnings: Vec<_> = plan.warnings.iter().map(SetupError::headline).collect();
     assert_eq!(
         warnings,
-        ["Corefile:3:8: warning: Writing TLS Key Log to \"/keys\""]
+        ["Corefile:3:8: warning: plugin/tls: Writing TLS Key Log to \"/keys\""]
     );
 }
