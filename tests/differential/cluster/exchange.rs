@@ -13,10 +13,10 @@ use crate::client::{Connection, Received};
 const WINDOW: usize = 48;
 
 /// How long the servers may say nothing before what they owe is sent again, or given up.
-const PATIENCE: Duration = Duration::from_millis(700);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a query over UDP is sent.
-const ATTEMPTS: usize = 2;
+const ATTEMPTS: u32 = 3;
 
 /// The replies of one server in the order of the messages, with the id 0. Nothing stands where it
 /// kept silent.
@@ -26,7 +26,7 @@ pub(crate) type Replies = Vec<Option<Vec<u8>>>;
 struct Asked<'m> {
     messages: &'m [Vec<u8>],
     next: usize,
-    owed: BTreeMap<u16, (usize, usize)>,
+    owed: BTreeMap<u16, (usize, u32)>,
     replies: Replies,
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn over_tcp(server: SocketAddr, messages: &[Vec<u8>]) -> Result<Repli
     let mut asked = Asked::new(messages);
     while !asked.is_done() {
         asked.fill(|message| connection.send(message))?;
-        match connection.receive(PATIENCE) {
+        match connection.receive(PATIENCE * ATTEMPTS) {
             Received::Message(reply) => asked.take(&reply),
             // A stream loses nothing: what it owes now never comes.
             Received::Nothing => asked.owed.clear(),
