@@ -243,3 +243,82 @@ fn encode(
     }
     (packet.into(), question_end)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{Ask, n};
+
+    fn query() -> Outgoing {
+        Outgoing::plain(n("www.example.org").view(), RecordType::A, true)
+    }
+
+    /// The bytes of a reply with one address, under id 7.
+    fn reply() -> Vec<u8> {
+        let mut reply = query().with_id(7);
+        reply[2] |= 0x80;
+        reply[7] = 1;
+        reply.extend_from_slice(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01");
+        reply
+    }
+
+    #[test]
+    fn the_key_is_all_but_the_id_and_the_case_of_the_name() {
+        let plain = |name: &str, rd| Outgoing::plain(n(name).view(), RecordType::A, rd).key();
+        assert_eq!(
+            plain("www.example.org", true),
+            plain("WWW.Example.ORG", true)
+        );
+        assert_ne!(
+            plain("www.example.org", true),
+            plain("www.example.org", false)
+        );
+        assert_ne!(
+            plain("www.example.org", true),
+            plain("wwww.example.org", true)
+        );
+    }
+
+    #[test]
+    fn the_packet_is_that_of_the_client() {
+        let ask = Ask::new("www.example.org A").edns(1232);
+        let packet = ask.packet();
+        let seen = std::sync::Mutex::new(Vec::new());
+        let stub = crate::testing::Stub::new(move |query| {
+            seen.lock()
+                .unwrap()
+                .push(Outgoing::of(query).with_id(0x1234));
+            assert_eq!(seen.lock().unwrap()[0], packet);
+            crate::chain::Outcome::Drop.into()
+        });
+        let asked = stub.asked.clone();
+        let _ = ask.now(&crate::chain::Chain::new(vec![Arc::new(stub)]));
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_odd(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            // Twelve random bytes and the question by chance: it does not happen.
+            prop_assert!(query().read_datagram(&bytes).is_err());
+            let _ = query().any_reply().read_datagram(&bytes);
+            let _ = query().read_message(&bytes);
+        }
+
+        #[test]
+        fn a_reply_with_a_byte_changed_is_a_reply_to_the_question_or_none(
+            at in 0..reply().len(),
+            with in any::<u8>(),
+        ) {
+            let mut bytes = reply();
+            bytes[at] = with;
+            if query().read_datagram(&bytes).is_ok() {
+                let question = 12..query().question_end;
+                prop_assert!(bytes[question.clone()].eq_ignore_ascii_case(&reply()[question]));
+                prop_assert!(bytes[2] & 0x80 != 0);
+            }
+        }
+    }
+}

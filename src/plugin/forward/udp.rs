@@ -72,6 +72,8 @@ struct State {
 
 struct Waiting {
     id: u16,
+    /// Tells it from one before or after it that has the same id.
+    number: u16,
     query: Arc<Outgoing>,
     reply: oneshot::Sender<Outcome>,
 }
@@ -80,6 +82,8 @@ struct Waiting {
 struct Ticket {
     socket: Arc<Socket>,
     id: u16,
+    /// See [`Waiting::number`].
+    number: u16,
     reply: oneshot::Receiver<Outcome>,
 }
 
@@ -87,7 +91,9 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.socket.waiting.fetch_sub(1, Ordering::Relaxed);
         let mut state = self.socket.lock();
-        state.waiting.retain(|waiting| waiting.id != self.id);
+        state
+            .waiting
+            .retain(|waiting| waiting.number != self.number);
         self.socket.tell_if_done(&state);
     }
 }
@@ -242,8 +248,11 @@ impl Socket {
             }
         };
         let (reply, receiver) = oneshot::channel();
+        // Each query of a socket leaves another number.
+        let number = state.left;
         state.waiting.push(Waiting {
             id,
+            number,
             query: query.clone(),
             reply,
         });
@@ -252,6 +261,7 @@ impl Socket {
         Some(Ticket {
             socket: self.clone(),
             id,
+            number,
             reply: receiver,
         })
     }

@@ -13,10 +13,22 @@ use crate::answer::ExtendedError;
 use crate::metrics::InFlight;
 use crate::testing::Ask;
 
-/// An address at which nothing listens.
-fn nobody() -> SocketAddr {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap()
+/// An address at which nothing listens, and what keeps others from it: a UDP socket that hears only
+/// another address, and a TCP socket that does not listen.
+fn nobody() -> (SocketAddr, [socket2::Socket; 2]) {
+    use socket2::{Domain, Socket, Type};
+    loop {
+        let [udp, tcp] =
+            [Type::DGRAM, Type::STREAM].map(|kind| Socket::new(Domain::IPV4, kind, None).unwrap());
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        udp.bind(&any.into()).unwrap();
+        let address = udp.local_addr().unwrap();
+        let other: SocketAddr = "127.0.0.2:9".parse().unwrap();
+        udp.connect(&other.into()).unwrap();
+        if tcp.bind(&address).is_ok() {
+            return (address.as_socket().unwrap(), [udp, tcp]);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +63,7 @@ async fn silence_ends_in_servfail_before_the_client_gives_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusing_system_is_told_at_once() {
-    let address = nobody();
+    let (address, _held) = nobody();
     let bed = Bed::new(&format!(".:53 {{\nforward . {address}\n}}")).await;
     let began = Instant::now();
     let failure = bed.fail("a.example A").await;

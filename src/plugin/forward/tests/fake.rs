@@ -57,7 +57,7 @@ impl Fake {
     pub(in crate::plugin) async fn new(
         script: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
     ) -> Self {
-        Self::at("127.0.0.1:0".parse().unwrap(), None, Arc::new(script)).await
+        Self::start(None, Arc::new(script)).await
     }
 
     /// An upstream for TLS.
@@ -66,12 +66,7 @@ impl Fake {
         script: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
     ) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        Self::at(
-            "127.0.0.1:0".parse().unwrap(),
-            Some(acceptor),
-            Arc::new(script),
-        )
-        .await
+        Self::start(Some(acceptor), Arc::new(script)).await
     }
 
     /// An upstream that replies to all with one address.
@@ -89,8 +84,8 @@ impl Fake {
         Self::new(|_| Vec::new()).await
     }
 
-    async fn at(address: SocketAddr, tls: Option<TlsAcceptor>, script: Script) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+    async fn start(tls: Option<TlsAcceptor>, script: Script) -> Self {
+        let (listener, socket) = bind(tls.is_none()).await;
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
         let server = Server {
@@ -100,8 +95,7 @@ impl Fake {
         };
         let open = server.open.clone();
         let mut tasks = JoinSet::new();
-        if tls.is_none() {
-            let socket = UdpSocket::bind(address).await.unwrap();
+        if let Some(socket) = socket {
             tasks.spawn(server.clone().datagrams(Arc::new(socket)));
         }
         tasks.spawn(server.connections(listener, tls));
@@ -126,6 +120,20 @@ impl Fake {
     /// Their number.
     pub(in crate::plugin) fn count(&self) -> usize {
         self.seen.lock().unwrap().len()
+    }
+}
+
+/// Sockets for connections and, if told, for datagrams at one address.
+async fn bind(udp: bool) -> (TcpListener, Option<UdpSocket>) {
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        if !udp {
+            return (listener, None);
+        }
+        // The kernel gave a port that is free for TCP; for UDP somebody else may have it.
+        if let Ok(socket) = UdpSocket::bind(listener.local_addr().unwrap()).await {
+            return (listener, Some(socket));
+        }
     }
 }
 
