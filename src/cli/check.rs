@@ -24,7 +24,7 @@ use report::{Report, Verdict};
 /// is this server itself. A ConfigMap is read as kubectl prints it, with maps of customisations
 /// (coredns-custom) laid beside it, from the same file or from further ones:
 ///
-///     kubectl get configmap -n kube-system coredns -o yaml | callsign check -
+///   kubectl get configmap -n kube-system coredns -o yaml | callsign check -
 ///
 /// Exit code: 0 all can be served, 1 one cannot, 2 the command line is wrong.
 #[derive(clap::Args, Debug)]
