@@ -8,4 +8,5 @@ mod cli;
 mod docs;
 mod house;
 mod lifecycle;
+mod monitoring;
 mod program;
