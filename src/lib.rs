@@ -31,6 +31,7 @@ pub mod name;
 pub mod plugin;
 pub mod query;
 pub mod readiness;
+pub mod resolver;
 pub mod server;
 pub mod telemetry;
 #[cfg(test)]
