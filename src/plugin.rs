@@ -30,6 +30,7 @@ pub mod ready;
 pub mod reload;
 pub mod rewrite;
 pub mod setup;
+pub mod template;
 pub mod tls;
 pub mod view;
 pub mod whoami;
@@ -74,6 +75,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("header", header::setup),
     Entry::new("tls", tls::setup),
     Entry::new("minimal", minimal::setup),
+    Entry::new("template", template::setup),
     Entry::new("hosts", hosts::setup),
     Entry::new("kubernetes", kubernetes::setup),
     Entry::new("loop", loop_::setup),
@@ -112,7 +114,6 @@ const MISSING: &[(&str, &str)] = &[
     ("tsig", NOT_YET),
     ("autopath", NOT_YET),
     ("dnssec", NOT_YET),
-    ("template", NOT_YET),
     ("transfer", NOT_YET),
     ("dynupdate", NOT_YET),
     (

@@ -28,6 +28,7 @@ use crate::corefile::{Diagnostic, Token};
 use crate::query::Query;
 
 pub(super) use eval::EvalError;
+pub(super) use function::is_reserved;
 pub(super) use value::{Type, Value};
 
 use check::Code;

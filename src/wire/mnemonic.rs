@@ -64,6 +64,12 @@ pub fn rcode_word(rcode: u16) -> Option<&'static str> {
     word_of(RCODES, rcode)
 }
 
+/// The word for a class; `None` where it has none.
+#[must_use]
+pub fn class_word(class: u16) -> Option<&'static str> {
+    word_of(CLASSES, class)
+}
+
 /// The response code that a word stands for, in upper case.
 #[must_use]
 pub fn rcode_number(word: &str) -> Option<u16> {
@@ -209,7 +215,9 @@ const HIGH: &Words = &[
     (65535, "Reserved"),
 ];
 
-fn type_word(rtype: u16) -> Option<&'static str> {
+/// The word for a type; `None` where it has none.
+#[must_use]
+pub fn type_word(rtype: u16) -> Option<&'static str> {
     match LOW.get(usize::from(rtype)) {
         Some(word) => Some(*word).filter(|word| !word.is_empty()),
         None => word_of(HIGH, rtype),

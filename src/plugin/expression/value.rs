@@ -96,6 +96,18 @@ impl<'a> Value<'a> {
         Self::Text(text.into())
     }
 
+    /// The same, owning its text.
+    pub(in crate::plugin) fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Nil => Value::Nil,
+            Self::Bool(truth) => Value::Bool(truth),
+            Self::Int(number) => Value::Int(number),
+            Self::Float(number) => Value::Float(number),
+            Self::Text(text) => Value::Text(text.into_owned().into()),
+            Self::Array(values) => Value::Array(values.into_iter().map(Self::into_owned).collect()),
+        }
+    }
+
     /// The kind of value, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
