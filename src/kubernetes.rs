@@ -6,6 +6,7 @@ pub mod manifests;
 pub mod name;
 pub mod object;
 pub mod selector;
+pub mod snapshot;
 pub mod store;
 pub mod zone;
 

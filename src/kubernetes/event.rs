@@ -1,5 +1,7 @@
 //! What a source of cluster state tells the store, and the seam between the two.
 
+use std::sync::Arc;
+
 use super::object::{Key, Kind, Object};
 
 /// One step of a source. Within a kind the steps are in order; between kinds there is no order.
@@ -17,4 +19,15 @@ pub enum Event {
     Delete(Kind, Key),
     /// The list of this kind is complete; the kind is synced from here on.
     Listed(Kind),
+    /// What is applied until the first list comes from a snapshot, not from the cluster: it is served
+    /// as stale.
+    Snapshot {
+        /// the cluster that it was taken of, as [`Event::Cluster`] tells it
+        cluster: Arc<str>,
+        /// when, in Unix time in seconds
+        taken: u32,
+    },
+    /// Which cluster the source speaks to: the UID of its namespace kube-system. What a snapshot of
+    /// another one gave is taken back.
+    Cluster(Arc<str>),
 }

@@ -2,10 +2,13 @@
 //!
 //! A source trims what it decodes to these at once: no Kubernetes API type stays in memory. Every
 //! field costs memory for each object of the cluster, so none is here that no name, option or
-//! message needs.
+//! message needs. They are also what a [snapshot](super::snapshot) holds: what changes how one is
+//! written changes the version of its format.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 /// The kinds that a source yields, each synced on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +24,7 @@ pub enum Kind {
 }
 
 /// A namespaced object's identity. The namespace of a [`Namespace`] is empty.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
     /// `metadata.namespace`
     pub namespace: Arc<str>,
@@ -30,7 +33,7 @@ pub struct Key {
 }
 
 /// One object of any of the [`Kind`]s.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Object {
     /// a Namespace that the configuration exposes
     Namespace(Namespace),
@@ -43,14 +46,14 @@ pub enum Object {
 }
 
 /// A Namespace: only its name matters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
     /// `metadata.name`
     pub name: Arc<str>,
 }
 
 /// A Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// namespace and name
     pub key: Key,
@@ -59,11 +62,12 @@ pub struct Service {
     /// `spec.ports`, in the object's order
     pub ports: Box<[Port]>,
     /// `spec.externalIPs` and `status.loadBalancer.ingress`, for names outside the cluster
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<Box<External>>,
 }
 
 /// What a Service's name resolves to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceKind {
     /// ClusterIP, NodePort and LoadBalancer: `spec.clusterIPs` (one or two, in order)
     ClusterIp(Box<[IpAddr]>),
@@ -74,7 +78,7 @@ pub enum ServiceKind {
 }
 
 /// Addresses of a Service outside the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct External {
     /// `spec.externalIPs`
     pub ips: Box<[IpAddr]>,
@@ -85,7 +89,7 @@ pub struct External {
 }
 
 /// A port of a Service or of an EndpointSlice.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Port {
     /// the port's name; empty where it has none
     pub name: Arc<str>,
@@ -96,7 +100,7 @@ pub struct Port {
 }
 
 /// A transport protocol, as Services name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Protocol {
     /// the default
     Tcp,
@@ -107,7 +111,7 @@ pub enum Protocol {
 }
 
 /// An EndpointSlice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointSlice {
     /// namespace and name of the slice itself
     pub key: Key,
@@ -118,28 +122,33 @@ pub struct EndpointSlice {
     /// ports of every endpoint of this slice
     pub ports: Box<[Port]>,
     /// annotation `endpoints.kubernetes.io/last-change-trigger-time`, Unix time in nanoseconds
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub triggered: Option<u64>,
 }
 
 /// One endpoint: usually a pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// `addresses`, those that parse
     pub addresses: Box<[IpAddr]>,
     /// `conditions.ready`, true where absent
     pub ready: bool,
     /// `hostname`, where set and not empty
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<Box<str>>,
     /// `targetRef.name` where its kind is Pod
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<Box<str>>,
     /// `nodeName`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<Arc<str>>,
     /// `zone` (topology)
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Arc<str>>,
 }
 
 /// A Pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
     /// namespace and name
     pub key: Key,

@@ -25,6 +25,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+const TARGET: &str = "plugin/kubernetes";
+
 /// Applies events to its zone. It is owned by the task that reads the source, and by no one else.
 #[derive(Debug)]
 pub struct Store {
@@ -35,6 +37,8 @@ pub struct Store {
     names: Pool<str>,
     /// the number of the last list of a kind that started; 0 before the first
     lists: HashMap<Kind, u32, RandomState>,
+    /// the cluster of a snapshot, until it is known whether it is this one
+    snapshot_of: Option<Arc<str>>,
 }
 
 /// Where an object is, and the number of the list that last named it.
@@ -56,6 +60,7 @@ pub fn new(watched: &[Kind]) -> (Store, Arc<Zone>) {
         port_lists: Pool::new(),
         names: Pool::new(),
         lists: HashMap::default(),
+        snapshot_of: None,
     };
     (store, zone)
 }
@@ -75,6 +80,13 @@ impl Store {
             Event::Apply(object) => (self.apply_object(object), None),
             Event::Delete(kind, key) => (self.delete(kind, &key), None),
             Event::Listed(kind) => (self.remove_unlisted(kind), Some(kind)),
+            Event::Snapshot { cluster, taken } => {
+                self.zone.set_cluster(cluster.clone());
+                self.zone.set_snapshot(taken);
+                self.snapshot_of = Some(cluster);
+                (false, None)
+            }
+            Event::Cluster(cluster) => (self.check_snapshot(cluster), None),
         };
         if is_visible {
             self.zone.touch(now);
@@ -137,6 +149,30 @@ impl Store {
                 any(gone, |key| self.delete_pod(&key))
             }
         }
+    }
+
+    /// Takes back what a snapshot of another cluster gave, as far as no list has done so yet.
+    fn check_snapshot(&mut self, cluster: Arc<str>) -> bool {
+        let taken_of = self.snapshot_of.take();
+        self.zone.set_cluster(cluster.clone());
+        let Some(other) = taken_of.filter(|taken_of| *taken_of != cluster) else {
+            return false;
+        };
+        if self.zone.snapshot().is_some() {
+            tracing::warn!(
+                target: TARGET,
+                "the snapshot is of another cluster, {other}, and this is {cluster}: what it gave is \
+                 taken back"
+            );
+        }
+        self.zone.set_snapshot(0);
+        let unsynced: Vec<Kind> = self.zone.unsynced().collect();
+        any(unsynced, |kind| {
+            // What a list has named by now has its number; all that no list has named has 0.
+            let list = self.lists.entry(kind).or_default();
+            *list = (*list).max(1);
+            self.remove_unlisted(kind)
+        })
     }
 
     fn apply_namespace(&mut self, name: &str) -> bool {

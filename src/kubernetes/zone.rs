@@ -8,6 +8,7 @@
 //! locked at all.
 
 mod entry;
+mod export;
 mod label;
 mod names;
 mod owners;
@@ -32,9 +33,9 @@ use owners::ByAddress;
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The state of a cluster as DNS sees it.
 #[derive(Debug)]
@@ -46,6 +47,11 @@ pub struct Zone {
     pub(super) pods: ByAddress<Pod>,
     pub(super) counts: Counts,
     serial: AtomicU32,
+    changes: AtomicU64,
+    /// when the snapshot was taken that is served, Unix time in seconds; 0 where none is
+    snapshot: AtomicU32,
+    /// the UID of the namespace kube-system, where it is known
+    cluster: Mutex<Option<Arc<str>>>,
     /// the kinds watched, and whether a list of each was complete
     synced: Box<[(Kind, AtomicBool)]>,
 }
@@ -114,6 +120,9 @@ impl Zone {
             pods: ByAddress::new(),
             counts: Counts::default(),
             serial: AtomicU32::new(0),
+            changes: AtomicU64::new(0),
+            snapshot: AtomicU32::new(0),
+            cluster: Mutex::default(),
             synced: watched
                 .iter()
                 .map(|kind| (*kind, AtomicBool::new(false)))
@@ -154,6 +163,12 @@ impl Zone {
         self.serial.load(Relaxed)
     }
 
+    /// How many changes there were that a reader can see.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Acquire)
+    }
+
     /// Whether each kind that is watched was listed once. It stays so.
     #[must_use]
     pub fn has_synced(&self) -> bool {
@@ -164,6 +179,21 @@ impl Zone {
     pub fn unsynced(&self) -> impl Iterator<Item = Kind> {
         let waiting = self.synced.iter().filter(|(_, done)| !done.load(Acquire));
         waiting.map(|(kind, _)| *kind)
+    }
+
+    /// When the snapshot was taken that is served until the cluster itself was seen, Unix time in
+    /// seconds; `None` where there is none, or where the cluster was seen.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<u32> {
+        Some(self.snapshot.load(Acquire)).filter(|taken| *taken > 0)
+    }
+
+    /// The cluster's identity, which is the UID of its namespace kube-system; `None` until it is
+    /// known. A snapshot's is taken for it until then.
+    #[must_use]
+    pub fn cluster(&self) -> Option<Arc<str>> {
+        let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        cluster.clone()
     }
 
     /// How much there is.
@@ -212,12 +242,25 @@ impl Zone {
 
     pub(super) fn touch(&self, now: u32) {
         self.serial.store(now, Relaxed);
+        self.changes.fetch_add(1, Release);
     }
 
     pub(super) fn set_synced(&self, kind: Kind) {
         for (_, done) in self.synced.iter().filter(|(other, _)| *other == kind) {
             done.store(true, Release);
         }
+        if self.has_synced() {
+            self.set_snapshot(0);
+        }
+    }
+
+    pub(super) fn set_snapshot(&self, taken: u32) {
+        self.snapshot.store(taken, Release);
+    }
+
+    pub(super) fn set_cluster(&self, cluster: Arc<str>) {
+        let mut known = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(cluster);
     }
 
     fn find_service<'q>(&self, view: &View, question: name::Service<'q>) -> Option<Found<'q>> {

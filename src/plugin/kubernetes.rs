@@ -146,8 +146,11 @@ impl Plugin for Kubernetes {
             return next.serve(query);
         };
         match state.resolve(query, asked) {
-            Resolved::Found(answer) => answer.into(),
-            Resolved::NoData => state.negative(query, asked, ResponseCode::NoError).into(),
+            Resolved::Found(answer) => state.dated(answer).into(),
+            Resolved::NoData => {
+                let answer = state.negative(query, asked, ResponseCode::NoError);
+                state.dated(answer).into()
+            }
             Resolved::NameError if !state.cluster.has_synced() => {
                 // Nobody knows yet that the name does not exist; nor may another server say so.
                 let mut answer = state.negative(query, asked, ResponseCode::ServFail);
@@ -268,6 +271,17 @@ impl State {
         answer
     }
 
+    /// Says so where the answer comes from a snapshot, and not from the cluster.
+    fn dated(&self, mut answer: Answer) -> Answer {
+        if let Some(taken) = self.cluster.snapshot() {
+            answer.extra_mut().error = Some(ExtendedError {
+                code: ExtendedError::STALE_ANSWER,
+                text: format!("the API server is away; this is of {}", at(taken)),
+            });
+        }
+        answer
+    }
+
     /// This machine's own addresses, as CoreDNS takes them: none where `bind` names addresses.
     fn local_addresses(&self) -> &[IpAddr] {
         self.local.get_or_init(|| {
@@ -286,6 +300,12 @@ impl State {
             place: Some(self.place.clone()),
         }
     }
+}
+
+/// A Unix time as text.
+fn at(seconds: u32) -> String {
+    let time = jiff::Timestamp::from_second(seconds.into());
+    time.map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }
 
 /// What a Service is, for a trace.

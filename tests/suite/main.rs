@@ -3,6 +3,10 @@
 // A test that cannot go on fails by panicking; the lint is for the program.
 #![allow(clippy::unwrap_used)]
 
+// Each program of tests uses a part of it.
+#[allow(dead_code)]
+#[path = "../api/api.rs"]
+mod api;
 mod check;
 mod cli;
 mod docs;

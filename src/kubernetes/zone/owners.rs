@@ -58,6 +58,18 @@ impl<T: Ord> ByAddress<T> {
         }
     }
 
+    /// All addresses, each with all who have it. Parts of the map are locked meanwhile.
+    pub(super) fn for_each(&self, mut tell: impl FnMut(IpAddr, &Arc<T>)) {
+        for owned in &self.v4 {
+            let owners = owned.value().as_slice().iter();
+            owners.for_each(|owner| tell(IpAddr::V4(*owned.key()), owner));
+        }
+        for owned in &self.v6 {
+            let owners = owned.value().as_slice().iter();
+            owners.for_each(|owner| tell(IpAddr::V6(*owned.key()), owner));
+        }
+    }
+
     #[cfg(test)]
     pub(in crate::kubernetes) fn len(&self) -> usize {
         self.v4.len() + self.v6.len()

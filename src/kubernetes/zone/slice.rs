@@ -194,7 +194,8 @@ impl Endpoint<'_> {
         })
     }
 
-    fn name(&self, pod_names: bool) -> Option<Name<'_>> {
+    /// The host name, or with `pod_names` that of the pod.
+    pub(super) fn name(&self, pod_names: bool) -> Option<Name<'_>> {
         self.name.filter(|name| pod_names || !name.is_of_pod)
     }
 }

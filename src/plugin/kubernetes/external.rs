@@ -65,11 +65,11 @@ pub(super) fn serve(
     let followed = follow(state, query, asked, entry);
     let mut answer = State::answer(query);
     match followed.end {
-        End::Nowhere => negative.into(),
+        End::Nowhere => state.dated(negative).into(),
         End::Inside(set) => {
             push_links(state, &mut answer, query, &followed.links);
             answer.push(query, set);
-            answer.into()
+            state.dated(answer).into()
         }
         End::Outside(target) => {
             let waiting = Waiting {
@@ -80,7 +80,10 @@ pub(super) fn serve(
             let waiting = Arc::new(waiting);
             let reply = query.server.resolve(query, target.view(), query.qtype);
             reply.then(&waiting, query, |waiting, query, outcome| {
-                waiting.finish(query, outcome).into()
+                match waiting.finish(query, outcome) {
+                    Outcome::Answer(answer) => waiting.state.dated(answer).into(),
+                    other => other.into(),
+                }
             })
         }
     }

@@ -24,6 +24,7 @@ fn event(event: &Event) -> String {
         Event::Listed(kind) => format!("listed {kind:?}"),
         Event::Apply(object) => format!("apply {}", line(object)),
         Event::Delete(kind, key) => format!("delete {kind:?} {}/{}", key.namespace, key.name),
+        other => format!("{other:?}"),
     }
 }
 

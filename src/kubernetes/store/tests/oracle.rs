@@ -47,6 +47,7 @@ impl Oracle {
                         .retain(|(of, key), _| of != kind || listed.contains(key));
                 }
             }
+            Event::Snapshot { .. } | Event::Cluster(_) => {}
         }
     }
 

@@ -9,7 +9,7 @@ use crate::kubernetes::object::{
     ServiceKind,
 };
 use crate::kubernetes::testkit::{ALL_KINDS, ask, object};
-use crate::kubernetes::zone::{Found, Pods, View};
+use crate::kubernetes::zone::{Found, Pods, View, Zone};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -293,6 +293,43 @@ fn odd_object() -> impl Strategy<Value = Object> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_exported_makes_a_zone_that_answers_the_same(
+        objects in vec(any_object(), 0..30),
+    ) {
+        let (mut store, zone) = new(&ALL_KINDS);
+        for object in objects {
+            store.apply(Event::Apply(object), 1);
+        }
+        let export = |zone: &Zone| {
+            let mut told = Vec::new();
+            let all = zone.export(|object| {
+                told.push(object);
+                Ok::<_, ()>(())
+            });
+            prop_assert_eq!(all, Ok(()));
+            told.sort_by_key(|object| (object.kind(), object.key()));
+            Ok(told)
+        };
+        let exported = export(&zone)?;
+        let (mut other, copy) = new(&ALL_KINDS);
+        for object in exported.iter().rev().cloned() {
+            other.apply(Event::Apply(object), 1);
+        }
+        for view in views() {
+            for question in questions() {
+                let (one, other) = (ask(&zone, &view, &question), ask(&copy, &view, &question));
+                prop_assert_eq!(one, other, "{} {:?}", question, view);
+            }
+        }
+        prop_assert_eq!(export(&copy)?, exported);
+        let totals = |zone: &Zone| {
+            let totals = zone.totals();
+            (totals.namespaces, totals.services, totals.endpoints, totals.not_ready)
+        };
+        prop_assert_eq!(totals(&copy), totals(&zone));
+    }
 
     #[test]
     fn any_history_ends_in_the_answers_of_its_last_objects(mut events in vec(any_event(), 0..60)) {

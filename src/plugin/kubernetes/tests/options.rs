@@ -407,6 +407,56 @@ fn before_the_cluster_is_known_what_is_known_is_answered_and_nothing_is_a_name_e
 }
 
 #[test]
+fn what_comes_from_a_snapshot_is_told_as_stale_until_the_cluster_is_known() {
+    let kinds = [Kind::Namespace, Kind::Service];
+    let (mut store, zone) = store::new(&kinds);
+    let (cluster, taken) = ("uid-1".into(), 1_764_444_000);
+    store.apply(Event::Snapshot { cluster, taken }, 0);
+    testkit::apply(
+        &mut store,
+        "namespace a
+         service a/web 10.96.0.1
+         service a/alias ->web.a.svc.cluster.local",
+    );
+    let state = state(ZONES, zone, &[]);
+    let chain = Chain::new(vec![Arc::new(Kubernetes { state })]);
+    let ask = |question: &str| {
+        let told = Ask::new(question).edns(1232).now(&chain);
+        let message = hickory_proto::op::Message::from_vec(&told.bytes).unwrap();
+        let code = message.edns.and_then(|edns| {
+            let option = edns.option(hickory_proto::rr::rdata::opt::EdnsCode::Unknown(15));
+            option.map(|option| Vec::<u8>::try_from(option).unwrap())
+        });
+        let text = code.map_or_else(String::new, |code| {
+            let text = String::from_utf8_lossy(&code[2..]).into_owned();
+            format!(" {} {text}", u16::from_be_bytes([code[0], code[1]]))
+        });
+        format!("{} {}{text}", told.rcode, told.answer.len())
+    };
+    let stale = " 3 the API server is away; this is of 2025-11-29T19:20:00Z";
+    for (question, expected) in [
+        ("web.a.svc.cluster.local. A", format!("NOERROR 1{stale}")),
+        ("web.a.svc.cluster.local. AAAA", format!("NOERROR 0{stale}")),
+        ("alias.a.svc.cluster.local. A", format!("NOERROR 2{stale}")),
+        (
+            "other.a.svc.cluster.local. A",
+            "SERVFAIL 0 14 the cluster's state is not known yet".to_owned(),
+        ),
+    ] {
+        assert_eq!(ask(question), expected, "{question}");
+    }
+    let told = Ask::new("web.a.svc.cluster.local. A").now(&chain);
+    assert_eq!((told.answer.len(), told.opt), (1, None));
+    for kind in kinds {
+        store.apply(Event::Listing(kind), 0);
+        testkit::apply(&mut store, "namespace a\nservice a/web 10.96.0.1");
+        store.apply(Event::Listed(kind), 0);
+    }
+    assert_eq!(ask("web.a.svc.cluster.local. A"), "NOERROR 1");
+    assert_eq!(ask("alias.a.svc.cluster.local. A"), "NXDOMAIN 0");
+}
+
+#[test]
 fn the_serial_is_the_time_of_the_last_change() {
     let mut cluster = Cluster::new("", "namespace a");
     let object = testkit::object("service a/web 10.96.0.1");
