@@ -2,6 +2,7 @@
 
 mod check;
 mod fmt;
+mod node_local;
 mod serve;
 mod subject;
 
@@ -81,6 +82,9 @@ struct Flags {
     /// End the process when a forwarding loop is found, as CoreDNS does.
     #[arg(long)]
     strict_loop: bool,
+
+    #[command(flatten)]
+    node_local: node_local::Flags,
 }
 
 /// What the program does instead of serving.

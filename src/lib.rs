@@ -15,6 +15,7 @@
 //! - A [`corefile`] becomes a plan, and a plan becomes sockets, threads and tasks in [`app`], the
 //!   only place that starts anything. [`check`] finds what is legal in it and yet wrong.
 //! - [`metrics`], [`readiness`] and [`http`] are small services that plugins use.
+//! - [`interface`] is the network interface of a node-local server.
 //! - [`cli`] is the command line.
 
 pub mod answer;
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod corefile;
 pub mod duration;
 pub mod http;
+pub mod interface;
 pub mod kubernetes;
 pub mod metrics;
 pub mod name;

@@ -51,7 +51,14 @@ async fn serve(flags: Flags, processors: usize) -> ExitCode {
             "the system gives no thread for the log: {error}"
         ));
     }
+    let node_local = match flags.node_local.start().await {
+        Ok(node_local) => node_local,
+        Err(error) => return fail(error),
+    };
     let code = serve_until_end(flags, processors, metrics).await;
+    if let Some(node_local) = node_local {
+        node_local.stop().await;
+    }
     // What was logged last must not be lost with the process.
     telemetry::output().close(LAST_LINES);
     code

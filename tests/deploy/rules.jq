@@ -60,7 +60,7 @@ def complain($text): "\(named): \($text)";
     select(.kind == "Service") | select((.spec.selector // {}) != {})
     | . as $service
     | [$pods[] | select(.metadata.labels as $labels | $service.spec.selector | is_subset($labels))] as $found
-    | (select($found == [] and (.metadata.annotations["callsign/elsewhere"] | not)) | complain("selects no pod")),
+    | (select($found == []) | complain("selects no pod")),
       (select($found != []) | .spec.ports[] | . as $port
        | select(any($found[].spec.containers[].ports[]?; .containerPort == ($port.targetPort // $port.port) and .protocol == ($port.protocol // "TCP")) | not)
        | $service | complain("port \($port.name) leads nowhere"))

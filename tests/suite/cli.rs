@@ -42,6 +42,10 @@ fn what_cannot_be_taken_is_refused_with_its_name() {
         (&["-nosuch"][..], "--nosuch"),
         (&["-dns.port", "70000"], "70000"),
         (&["-log-format", "xml"], "xml"),
+        (&["-localip", "169.254.20.10,here"], "here"),
+        (&["-setupinterface=maybe"], "maybe"),
+        (&["-interfacename", "a/b"], "a/b"),
+        (&["-syncinterval", "0"], "syncinterval"),
     ] {
         let (code, _, error) = run(arguments);
         assert_eq!(code, 2, "{arguments:?}: {error}");
@@ -75,4 +79,23 @@ fn every_error_of_a_corefile_is_told_with_its_place() {
     let path = path.display();
     assert!(error.contains(&format!("{path}:2:5")), "{error}");
     assert!(error.contains("Unknown directive 'relaod'"), "{error}");
+}
+
+#[test]
+fn what_node_cache_does_and_callsign_does_not_is_refused_with_what_to_do() {
+    for (arguments, told) in [
+        (&["-setupiptables"][..], "give -setupiptables=false"),
+        (&["-setupiptables=true"], "give -setupiptables=false"),
+        (&["-setupebtables=1"], "give -setupiptables=false"),
+        (
+            &["-upstreamsvc", "kube-dns-upstream"],
+            "{$KUBE_DNS_UPSTREAM_SERVICE_HOST}",
+        ),
+        (&["-basecorefile", "/etc/Corefile.base"], "-conf"),
+        (&["-metrics-listen-address", ":9353"], "`prometheus`"),
+    ] {
+        let (code, _, error) = run(arguments);
+        assert_eq!(code, 1, "{arguments:?}: {error}");
+        assert!(error.contains(told), "{arguments:?}: {error}");
+    }
 }
