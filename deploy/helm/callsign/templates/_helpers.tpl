@@ -51,9 +51,19 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name ($root.Chart.Version | replace
 kubernetes.io/cluster-service: "true"
 kubernetes.io/name: CoreDNS
 {{- end }}
-{{- with $root.Values.customLabels }}
-{{ toYaml . }}
+{{- with include "coredns.customLabels" (list $root.Values.customLabels) }}
+{{ . }}
 {{- end }}
+{{- end -}}
+
+{{- /* Labels of the user's, without those that select the pods: a key is written once. Call with
+       (list MAP...), later maps win. */ -}}
+{{- define "coredns.customLabels" -}}
+{{- $all := dict -}}
+{{- range . }}{{ $all = mergeOverwrite $all (deepCopy (default dict .)) }}{{ end -}}
+{{- with omit $all "k8s-app" "app.kubernetes.io/name" "app.kubernetes.io/instance" -}}
+{{- toYaml . -}}
+{{- end -}}
 {{- end -}}
 
 {{- /* `annotations:` of an object, or nothing; call with (list $ MAP...), later maps win. */ -}}
