@@ -126,6 +126,10 @@ pub enum Data {
     Soa(&'static SoaShape, u32, u32),
     /// Any record of class IN: its type and uncompressed rdata.
     Other(RecordType, Arc<[u8]>),
+    /// Records of one type out of a store, from the first of these places to before the second.
+    /// They are told with their own owners, classes and TTLs; those of the set stand for nothing,
+    /// but for the TTL, which is the lowest.
+    Held(Arc<Records>, u32, u32),
 }
 
 /// What all SOA records of a plugin share; serial and minimum TTL stand in [`Data::Soa`].
@@ -319,6 +323,7 @@ impl Data {
         match self {
             Self::ManyA(addresses) => addresses.len(),
             Self::ManyAaaa(addresses) => addresses.len(),
+            Self::Held(_, from, to) => to.saturating_sub(*from) as usize,
             _ => 1,
         }
     }
@@ -339,6 +344,9 @@ impl Data {
             Self::Name(rtype, _) | Self::Other(rtype, _) => *rtype,
             Self::Srv { .. } => RecordType::SRV,
             Self::Soa(..) => RecordType::SOA,
+            Self::Held(records, from, _) => records
+                .get(*from as usize)
+                .map_or(RecordType::ZERO, |record| record.rtype),
         }
     }
 }

@@ -307,6 +307,12 @@ impl Next<'_> {
         Failure::new("", ResponseCode::ServFail, error).into()
     }
 
+    /// Whether no plugin follows.
+    #[must_use]
+    pub fn is_end(self) -> bool {
+        self.at >= self.chain.plugins.len()
+    }
+
     /// The same rest of the same generation, owned: for a prefetch, a refresh of a stale answer, a
     /// second question.
     #[must_use]

@@ -14,6 +14,7 @@
 //!   [`chain`] says how plugins follow each other, and [`plugin`] lists them in that order.
 //! - A [`corefile`] becomes a plan, and a plan becomes sockets, threads and tasks in [`app`], the
 //!   only place that starts anything. [`check`] finds what is legal in it and yet wrong.
+//! - [`zone`] reads zone files and answers from them, for the plugins that serve such zones.
 //! - [`metrics`], [`readiness`] and [`http`] are small services that plugins use.
 //! - [`interface`] is the network interface of a node-local server.
 //! - [`cli`] is the command line.
@@ -40,3 +41,4 @@ pub mod telemetry;
 pub mod testing;
 pub mod version;
 pub mod wire;
+pub mod zone;

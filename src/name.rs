@@ -287,6 +287,19 @@ impl Name {
         Ok(Self(wire.into()))
     }
 
+    /// A name from bytes that are an uncompressed name and no more.
+    ///
+    /// # Errors
+    /// [`NameError`] where they are not.
+    pub fn from_wire(bytes: &[u8]) -> Result<Self, NameError> {
+        let name = NameRef::parse(bytes)?;
+        if name.as_bytes().len() == bytes.len() {
+            Ok(name.to_name())
+        } else {
+            Err(NameError::Malformed)
+        }
+    }
+
     /// A view of the name.
     #[inline]
     #[must_use]

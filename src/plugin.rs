@@ -12,6 +12,7 @@ pub mod dns64;
 pub mod errors;
 mod expression;
 pub mod fall;
+pub mod file;
 pub mod forward;
 pub mod header;
 pub mod health;
@@ -78,6 +79,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("template", template::setup),
     Entry::new("hosts", hosts::setup),
     Entry::new("kubernetes", kubernetes::setup),
+    Entry::new("file", file::setup),
     Entry::new("loop", loop_::setup),
     Entry::new("forward", forward::setup),
     Entry::new("whoami", whoami::setup),
@@ -129,7 +131,6 @@ const MISSING: &[(&str, &str)] = &[
         "forward the zone to the metadata server instead: forward ZONE 169.254.169.254",
     ),
     ("k8s_external", NOT_YET),
-    ("file", NOT_YET),
     ("auto", NOT_YET),
     ("secondary", NOT_YET),
     ("etcd", NOT_YET),

@@ -280,6 +280,13 @@ impl Work {
         used.fetch_add(1, Ordering::Relaxed) < Self::LIMIT
     }
 
+    /// The units that were taken so far.
+    #[must_use]
+    pub fn used(&self) -> u16 {
+        let used = self.shared.get().map_or(&self.used, AsRef::as_ref);
+        used.load(Ordering::Relaxed)
+    }
+
     /// The steps so far; empty where nothing is traced.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {

@@ -72,6 +72,27 @@ impl Records {
         }
     }
 
+    /// The record at this place, counted from 0.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, at: usize) -> Option<RecordRef<'_>> {
+        self.record(self.index.get(at)?)
+    }
+
+    /// The type of the record at this place.
+    #[inline]
+    #[must_use]
+    pub fn type_at(&self, at: usize) -> Option<RecordType> {
+        Some(self.index.get(at)?.rtype.into())
+    }
+
+    /// The number of records.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    #[inline]
     fn record(&self, entry: &Entry) -> Option<RecordRef<'_>> {
         let owner = NameRef::parse(self.bytes.get(entry.owner as usize..)?).ok()?;
         let start = entry.rdata as usize;

@@ -172,6 +172,13 @@ fn record_of_set<'a>(set: &'a RecordSet, at: usize, query: &Query<'a>) -> Option
         } => RdataRef::Srv(*priority, *weight, *port, name(target)),
         Data::Soa(shape, serial, minimum) => RdataRef::Soa(shape, owner, *serial, *minimum),
         Data::Other(_, rdata) => RdataRef::Other(rdata),
+        Data::Held(records, from, _) => {
+            let record = records.get(*from as usize + at)?;
+            return Some(RecordRef {
+                section: set.section,
+                ..record
+            });
+        }
     };
     Some(RecordRef {
         section: set.section,

@@ -1,0 +1,218 @@
+//! `file`: answers from zone files.
+#![doc = include_str!("../../docs/plugins/file.md")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType;
+
+use self::source::{Reload, Source};
+use super::fall::Fall;
+use super::setup::{Setup, SetupError};
+use crate::chain::{Failure, Next, Outcome, Plugin, Reply};
+use crate::corefile::{Cursor, Diagnostic, Place, Token};
+use crate::name::{Name, NameRef};
+use crate::query::{Query, Step};
+use crate::wire::Opcode;
+use crate::zone::serve::{self, Manner};
+
+mod source;
+
+/// The directive's name.
+const NAME: &str = "file";
+/// How often a file is looked at.
+const DEFAULT_RELOAD: Duration = Duration::from_secs(60);
+
+const OPTIONS: [&str; 3] = ["reload", "reload_by_mtime", "fallthrough"];
+
+/// The plugin of one server block.
+struct File {
+    zones: HashMap<Name, Arc<Source>, foldhash::fast::RandomState>,
+    fall: Fall,
+}
+
+/// What all directives of a block come to.
+#[derive(Debug, Default)]
+struct Config {
+    files: Vec<ZoneFile>,
+    fall: Fall,
+}
+
+/// `file DBFILE [ZONES...]`
+#[derive(Debug)]
+struct ZoneFile {
+    path: std::path::PathBuf,
+    zones: Vec<Name>,
+    reload: Reload,
+    place: Place,
+}
+
+/// Reads the directives and the zone files, and adds the plugin to the block's chain.
+///
+/// # Errors
+/// Names the word that is wrong, and what would be right; or the place in a zone file.
+pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
+    let config = Config::parse(setup)?;
+    let mut zones: HashMap<Name, (Arc<Source>, Reload)> = HashMap::new();
+    for file in config.files {
+        for zone in file.zones {
+            let source = Source::new(zone.clone(), file.path.clone(), file.place.clone());
+            zones.insert(zone, (Arc::new(source), file.reload));
+        }
+    }
+    for (source, reload) in zones.values() {
+        source.first(setup)?;
+        if !reload.interval.is_zero() {
+            let (source, reload) = (source.clone(), *reload);
+            let watch = move |stop| source::watch(source, reload, stop);
+            setup.shared.task("file reload", watch);
+        }
+    }
+    let zones = zones.into_iter().map(|(zone, (source, _))| (zone, source));
+    let plugin = File {
+        zones: zones.collect(),
+        fall: config.fall,
+    };
+    setup.push(plugin);
+    Ok(())
+}
+
+impl Config {
+    fn parse(setup: &mut Setup<'_>) -> Result<Self, SetupError> {
+        let mut config = Self::default();
+        // As in CoreDNS these hold for the directives that follow, too.
+        let mut reload = Reload {
+            interval: DEFAULT_RELOAD,
+            by_mtime: false,
+        };
+        let mut missing = Vec::new();
+        let mut cursor = setup.directive.cursor();
+        while cursor.next_token().is_some() {
+            let Some(file) = cursor.next_arg() else {
+                return Err(cursor.arg_err());
+            };
+            let zones = setup.zones(&cursor.remaining_args());
+            let path = setup.block.root.join(file.text());
+            if !setup.environment.exists(&path) {
+                missing.push((file, path.clone()));
+            }
+            while let Some(option) = cursor.next_block() {
+                config.option(option, &mut cursor, setup, &mut reload)?;
+            }
+            config.files.push(ZoneFile {
+                path,
+                zones,
+                reload,
+                place: file.place().clone(),
+            });
+        }
+        for (file, path) in missing {
+            let message = format!("open {}: no such file", path.display());
+            if reload.interval.is_zero() {
+                return Err(file
+                    .err(message)
+                    .help("with reload 0 the file must be there"));
+            }
+            let warning = Diagnostic::warning(message).at(file.place());
+            let help = "its names fail (SERVFAIL) until it is there";
+            setup.warnings.push(warning.help(help));
+        }
+        Ok(config)
+    }
+
+    fn option(
+        &mut self,
+        option: &Token,
+        cursor: &mut Cursor<'_>,
+        setup: &mut Setup<'_>,
+        reload: &mut Reload,
+    ) -> Result<(), SetupError> {
+        let at_option = cursor.clone();
+        let arguments = cursor.remaining_args();
+        match (option.text(), arguments.as_slice()) {
+            ("fallthrough", zones) => self.fall = Fall::read(setup, zones),
+            ("reload", [interval, ..]) => reload.interval = interval.duration()?,
+            ("reload", []) => {
+                let error = option.err("reload duration value is expected");
+                return Err(error.help("write how often to look, 0 for never: reload 30s"));
+            }
+            ("reload_by_mtime", _) => reload.by_mtime = true,
+            // CoreDNS reads it and does nothing with it.
+            ("upstream", _) => {}
+            _ => return Err(at_option.unknown_property(&OPTIONS)),
+        }
+        Ok(())
+    }
+}
+
+impl File {
+    /// The zone that a name is in: of several the longest.
+    fn zone_of(&self, name: NameRef<'_>) -> Option<&Arc<Source>> {
+        let mut suffixes = name.suffixes();
+        suffixes.find_map(|suffix| self.zones.get(suffix.as_bytes()))
+    }
+}
+
+impl Plugin for File {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
+        let Some(source) = self.zone_of(query.lower) else {
+            return next_or_refused(query, next, NAME);
+        };
+        if let Some(reply) = not_for_zones(query, NAME) {
+            return reply;
+        }
+        let zone = source.zone();
+        let Some(zone) = zone.as_ref() else {
+            return Failure::refusal(NAME, ResponseCode::ServFail).into();
+        };
+        query.note(|| Step {
+            plugin: NAME,
+            what: format!("zone {} of {}", zone.origin(), source.path().display()),
+            place: Some(source.place().to_string().into()),
+        });
+        let manner = Manner {
+            plugin: NAME,
+            falls_through: self.fall.through(query.lower),
+            aliases_of_cuts_are_referrals: false,
+        };
+        match serve::serve(zone, query, manner) {
+            Some(reply) => reply,
+            None => next.serve(query),
+        }
+    }
+
+    fn metadata(&self, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
+        let source = self
+            .zone_of(query.lower)
+            .filter(|_| label == "zone/wildcard")?;
+        let wildcard = serve::wildcard(source.zone().as_ref()?, query.lower)?;
+        Some(wildcard.to_string().into())
+    }
+}
+
+/// Passes a question on; where nobody follows it is refused, as by any server of zones.
+pub(super) fn next_or_refused(query: &Query<'_>, next: Next<'_>, plugin: &'static str) -> Reply {
+    if next.is_end() {
+        return Failure::refusal(plugin, ResponseCode::Refused).into();
+    }
+    next.serve(query)
+}
+
+/// What is no question for records of a zone: a transfer that nobody allowed, a NOTIFY to who is the
+/// source himself.
+pub(super) fn not_for_zones(query: &Query<'_>, plugin: &'static str) -> Option<Reply> {
+    if matches!(query.qtype, RecordType::AXFR | RecordType::IXFR) {
+        return Some(Failure::refusal(plugin, ResponseCode::Refused).into());
+    }
+    let is_notify = query.request.opcode == Opcode::NOTIFY;
+    is_notify.then_some(Outcome::Drop.into())
+}
+
+#[cfg(test)]
+mod tests;
