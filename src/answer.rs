@@ -271,6 +271,15 @@ impl Answer {
         walk::each(self, query, visit);
     }
 
+    /// The length of all records on the wire, names whole.
+    #[must_use]
+    pub fn wire_len(&self, query: &Query<'_>) -> usize {
+        match &self.body {
+            Body::Sets(sets) => sets.iter().map(|set| walk::set_len(set, query)).sum(),
+            Body::Records(records) => records.wire_len(),
+        }
+    }
+
     /// The number of records in a section.
     #[must_use]
     pub fn count(&self, section: Section) -> usize {

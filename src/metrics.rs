@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+mod batch;
 mod process;
 mod shard;
 mod text;
 
 use shard::Cells;
 
+pub use batch::Batch;
 pub use text::CONTENT_TYPE;
 
 /// Histogram edges of durations in seconds: 0.25 ms doubled 15 times.
@@ -141,26 +143,38 @@ impl Histogram {
     /// Counts `value`, in the unit of the edges.
     #[inline]
     pub fn observe(&self, value: f64) {
-        self.count(value, (value * self.scale) as u64);
+        self.count(value, 1, (value * self.scale) as u64);
     }
 
     /// Counts a time; the edges are in seconds.
     #[inline]
     pub fn observe_duration(&self, time: Duration) {
+        self.observe_durations(time, 1);
+    }
+
+    /// Counts the same time so many times.
+    #[inline]
+    pub fn observe_durations(&self, time: Duration, times: u64) {
         // Whole nanoseconds up to 584 years: what a clock can tell loses nothing in the sum.
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.count(nanos as f64 / NANOS, nanos);
+        self.count(nanos as f64 / NANOS, times, nanos.saturating_mul(times));
     }
 
     #[inline]
-    fn count(&self, value: f64, units: u64) {
+    fn count(&self, value: f64, times: u64, units: u64) {
         let bucket = self
             .edges
             .iter()
             .position(|edge| value <= *edge)
             .unwrap_or(self.edges.len());
         self.cells
-            .add_two((bucket, 1), (self.edges.len() + 1, units));
+            .add_two((bucket, times), (self.edges.len() + 1, units));
+    }
+
+    /// Whether both count in one place.
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cells, &other.cells)
     }
 
     /// How many values were counted.

@@ -15,6 +15,8 @@ pub use text::NameText;
 pub const MAX_NAME: usize = 255;
 /// Longest label (RFC 1035, 2.3.4).
 pub const MAX_LABEL: usize = 63;
+/// Bytes that are lower-cased at a time: what a register holds.
+const BLOCK: usize = 16;
 
 /// A whole, uncompressed name in wire form, borrowed. Never empty: the root is one zero byte.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,6 +146,9 @@ impl<'a> NameRef<'a> {
     pub fn strip_zone(self, zone: NameRef<'_>) -> Option<&'a [u8]> {
         let cut = self.0.len().checked_sub(zone.0.len())?;
         let (head, tail) = self.0.split_at_checked(cut)?;
+        if zone.is_root() {
+            return Some(head);
+        }
         if tail != zone.0 {
             return None;
         }
@@ -180,9 +185,19 @@ impl<'a> NameRef<'a> {
     #[must_use]
     pub fn lower_into(self, buffer: &mut [u8; MAX_NAME]) -> NameRef<'_> {
         let length = self.0.len().min(MAX_NAME);
-        for (to, from) in buffer.iter_mut().zip(self.0) {
-            *to = from.to_ascii_lowercase();
+        if let (Some(to), Some(from)) = (buffer.get_mut(..length), self.0.get(..length)) {
+            to.copy_from_slice(from);
         }
+        // Whole blocks, of which the last may reach past the name: no byte is mapped on its own.
+        let end = length.next_multiple_of(BLOCK).min(MAX_NAME);
+        let (blocks, rest) = buffer
+            .get_mut(..end)
+            .unwrap_or_default()
+            .as_chunks_mut::<BLOCK>();
+        blocks
+            .iter_mut()
+            .for_each(|block| block.make_ascii_lowercase());
+        rest.make_ascii_lowercase();
         buffer.get(..length).map_or(NameRef::ROOT, NameRef)
     }
 

@@ -74,8 +74,33 @@ pub struct Server {
     pub siblings: usize,
     blocks: Box<[Arc<Block>]>,
     zones: HashMap<Name, Vec<Arc<Block>>, foldhash::fast::RandomState>,
+    /// The lengths that the zones' names have: a suffix of another length is not looked up.
+    lengths: Lengths,
     any_class: bool,
     observer: Arc<dyn Observer>,
+}
+
+/// A set of lengths of names, one bit each.
+struct Lengths([u64; 4]);
+
+impl Lengths {
+    fn of<'n>(names: impl Iterator<Item = NameRef<'n>>) -> Self {
+        let mut bits = [0; 4];
+        for name in names {
+            let length = name.as_bytes().len();
+            if let Some(word) = bits.get_mut(length / 64) {
+                *word |= 1 << (length % 64);
+            }
+        }
+        Self(bits)
+    }
+
+    #[inline]
+    fn has(&self, name: NameRef<'_>) -> bool {
+        let length = name.as_bytes().len();
+        let word = self.0.get(length / 64);
+        word.is_some_and(|word| word >> (length % 64) & 1 == 1)
+    }
 }
 
 /// What came of a packet.
@@ -123,12 +148,14 @@ impl Server {
             let of_zone = zones.entry(block.zone.clone()).or_default();
             of_zone.push(block.clone());
         }
+        let lengths = Lengths::of(blocks.iter().map(|block| block.zone.view()));
         Arc::new(Self {
             label: label.into(),
             index,
             siblings,
             blocks,
             zones,
+            lengths,
             any_class,
             observer,
         })
@@ -231,6 +258,9 @@ impl Server {
             if suffix.is_root() && parent_of_ds.is_some() {
                 // As in CoreDNS, the root's block is nobody's parent.
                 break;
+            }
+            if !self.lengths.has(suffix) {
+                continue;
             }
             let Some(blocks) = self.zones.get(suffix.as_bytes()) else {
                 continue;

@@ -107,6 +107,12 @@ impl Records {
         })
     }
 
+    /// The length of all records on the wire, names whole.
+    pub(super) fn wire_len(&self) -> usize {
+        let records = self.index.iter().filter_map(|entry| self.record(entry));
+        records.map(|record| record.wire_len()).sum()
+    }
+
     /// The number of records of a section.
     #[must_use]
     pub fn count(&self, section: Section) -> usize {

@@ -43,6 +43,8 @@ pub enum RdataRef<'a> {
     Other(&'a [u8]),
 }
 
+/// Type, class, TTL and the rdata's length.
+const FIXED_LEN: usize = 10;
 /// Addresses up to this number are shuffled without allocating.
 const INLINE_ORDER: usize = 64;
 
@@ -82,6 +84,13 @@ pub(super) fn each<'a>(
             each_ordered(&all, seed, &mut visit);
         }
     }
+}
+
+/// The length of a set on the wire: its records are all alike in it.
+#[inline]
+pub(super) fn set_len(set: &RecordSet, query: &Query<'_>) -> usize {
+    let record = record_of_set(set, 0, query);
+    record.map_or(0, |record| record.wire_len() * set.data.len())
 }
 
 /// The records of one set, as they stand.
@@ -188,6 +197,15 @@ fn record_of_set<'a>(set: &'a RecordSet, at: usize, query: &Query<'a>) -> Option
         ttl: set.ttl,
         rdata,
     })
+}
+
+impl RecordRef<'_> {
+    /// The length on the wire, names whole.
+    #[inline]
+    #[must_use]
+    pub fn wire_len(&self) -> usize {
+        self.owner.wire_len() + FIXED_LEN + self.rdata.wire_len()
+    }
 }
 
 impl RdataRef<'_> {

@@ -235,4 +235,4 @@ fn any<T>(items: Vec<T>, mut change: impl FnMut(T) -> bool) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

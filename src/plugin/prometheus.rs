@@ -140,9 +140,6 @@ impl State {
         let Some(traffic) = self.traffic(query) else {
             return;
         };
-        // A batch of datagrams has one time of arrival: what waits for its turn in the batch is
-        // part of what the client waits for.
-        let time = query.request.now.elapsed();
         let (rcode, plugin, size) = match outcome {
             Outcome::Answer(answer) => (
                 answer.rcode.into(),
@@ -160,7 +157,6 @@ impl State {
                 rcode,
                 plugin,
                 size,
-                time,
             },
         );
     }
@@ -204,7 +200,6 @@ impl Traffic {
                 rcode: 0,
                 plugin: "transfer",
                 size: sent.size,
-                time: query.request.now.elapsed(),
             };
             traffic.count(query, &seen);
         });

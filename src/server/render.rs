@@ -186,10 +186,7 @@ pub fn refusal(refusal: Refusal<'_>, out: &mut Vec<u8>) {
 /// counts only where the plugin that answered brought one (an upstream's).
 #[must_use]
 pub fn whole_len(answer: &Answer, query: &Query<'_>) -> usize {
-    let mut length = HEADER_LEN + query.name.as_bytes().len() + 4;
-    answer.each(query, &mut |record| {
-        length += record.owner.wire_len() + 10 + record.rdata.wire_len();
-    });
+    let length = HEADER_LEN + query.name.as_bytes().len() + 4 + answer.wire_len(query);
     let options = answer
         .extra
         .as_ref()
@@ -257,8 +254,7 @@ impl Writer<'_> {
         if self.names.is_none() {
             // Checked before it is written: an answer of thousands of records is not built in
             // vain.
-            let length = record.owner.wire_len() + 10 + record.rdata.wire_len();
-            if before - self.start + length > self.limit {
+            if before - self.start + record.wire_len() > self.limit {
                 self.full = true;
                 return;
             }

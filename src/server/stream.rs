@@ -5,15 +5,19 @@
 //! says nothing holds next to no memory.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -23,6 +27,7 @@ use tracing::warn;
 
 use super::{Arrival, Handled, Server, render};
 use crate::chain::{BoxFuture, Transfer};
+use crate::metrics;
 use crate::query::{OwnedQuery, Transport};
 
 /// Time limits of a connection; the `timeouts` plugin's defaults.
@@ -58,6 +63,8 @@ const MOST_IN_FLIGHT: usize = 128;
 const SHORT_IDLE: Duration = Duration::from_secs(1);
 /// Pause after the kernel refused a connection (no descriptors left), so that the loop cannot spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// Bytes read by one call, at most.
+const READ_AT_ONCE: usize = 16 << 10;
 /// Replies gathered before they are written.
 const WRITE_AT: usize = 64 << 10;
 
@@ -191,6 +198,9 @@ struct Connection<'l, S> {
     pending: FuturesUnordered<BoxFuture<Option<Vec<u8>>>>,
 }
 
+/// A zone transfer, and who asked for it.
+type Transferring = (Transfer, Box<OwnedQuery>);
+
 /// What woke a connection.
 enum Woken {
     Read(io::Result<usize>),
@@ -250,8 +260,7 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
         );
         tokio::select! {
             reply = self.pending.next(), if busy => Woken::Reply(reply.flatten()),
-            // The buffer grows as bytes come, never to a length that a client announces.
-            read = self.stream.read_buf(&mut self.input), if !full => Woken::Read(read),
+            read = read_some(&mut self.stream, &mut self.input), if !full => Woken::Read(read),
             () = tokio::time::sleep_until(deadline), if !busy => Woken::Idle,
             () = stop.cancelled() => Woken::Stop,
         }
@@ -267,35 +276,60 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
 
     /// Answers every whole request that was read; their number.
     async fn answer_all(&mut self) -> io::Result<usize> {
-        let (mut at, mut answered) = (0, 0);
+        let mut at = 0;
+        let mut answered = 0;
         let now = Instant::now();
-        while let Some((packet, end)) = next_frame(&self.input, at) {
-            let arrival = Arrival {
-                client: self.client,
-                local: self.local,
-                transport: self.transport,
-                now,
-            };
-            let start = self.output.len();
-            self.output.extend_from_slice(&[0, 0]);
-            let server = self.listener.server.load_full();
-            let handled = server.handle(&self.input[packet], arrival, &mut self.output);
-            close_frame(&mut self.output, start);
-            match handled {
-                Handled::Replied | Handled::Silent => {}
-                Handled::Later(future) => self.pending.push(future),
-                Handled::Transfer(transfer, query) => self.transfer(transfer, &query).await?,
-            }
-            (at, answered) = (end, answered + 1);
-            if self.output.len() > WRITE_AT {
+        loop {
+            let (end, count, transfer) = self.answer_some(at, now);
+            answered += count;
+            if let Some((transfer, query)) = transfer {
+                self.transfer(transfer, &query).await?;
+            } else if self.output.len() > WRITE_AT {
                 self.flush().await?;
+            } else if end == at {
+                break;
             }
+            at = end;
         }
         self.input.drain(..at);
         if self.input.is_empty() {
             self.input = Vec::new();
         }
         Ok(answered)
+    }
+
+    /// Answers requests from `at` on, until there are no more, much is to be written, or one is a
+    /// transfer: where it ended, and how many.
+    fn answer_some(&mut self, mut at: usize, now: Instant) -> (usize, usize, Option<Transferring>) {
+        let _times = metrics::Batch::open(now);
+        self.output.reserve(self.input.len() * 2);
+        let server = self.listener.server.load_full();
+        let arrival = Arrival {
+            client: self.client,
+            local: self.local,
+            transport: self.transport,
+            now,
+        };
+        let mut answered = 0;
+        while let Some((packet, end)) = next_frame(&self.input, at) {
+            let start = self.output.len();
+            self.output.extend_from_slice(&[0, 0]);
+            let packet = self.input.get(packet).unwrap_or_default();
+            let handled = server.handle(packet, arrival, &mut self.output);
+            close_frame(&mut self.output, start);
+            (at, answered) = (end, answered + 1);
+            match handled {
+                Handled::Replied | Handled::Silent => {}
+                Handled::Later(future) => self.pending.push(future),
+                Handled::Transfer(transfer, query) => {
+                    return (at, answered, Some((transfer, query)));
+                }
+            }
+            if self.output.len() > WRITE_AT {
+                break;
+            }
+        }
+        (at, answered, None)
     }
 
     async fn transfer(&mut self, transfer: Transfer, query: &OwnedQuery) -> io::Result<()> {
@@ -334,6 +368,25 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
         self.flush().await?;
         self.stream.shutdown().await
     }
+}
+
+/// Adds what has come to the end of `input`; the number of bytes, 0 at the end of the stream.
+///
+/// The room to read into is on the stack for the time of a poll alone, so that many requests come with
+/// one call and a connection that waits holds none. `input` grows as bytes come, never to a length that
+/// a client announces.
+async fn read_some(
+    stream: &mut (impl AsyncRead + Unpin),
+    input: &mut Vec<u8>,
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut room = [MaybeUninit::uninit(); READ_AT_ONCE];
+        let mut room = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut room))?;
+        input.extend_from_slice(room.filled());
+        Poll::Ready(Ok(room.filled().len()))
+    })
+    .await
 }
 
 /// The next whole message at `at`: where it stands, and where the one after it starts.

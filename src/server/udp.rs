@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::{Arrival, Handled, Server};
 use crate::chain::BoxFuture;
+use crate::metrics;
 use crate::query::Transport;
 
 mod wildcard;
@@ -168,6 +169,7 @@ impl Worker {
                 local,
                 server,
             };
+            let times = metrics::Batch::open(batch.now);
             let mut queued = 0;
             for at in 0..count {
                 let mut reply = std::mem::take(&mut buffers.replies[queued]);
@@ -184,6 +186,7 @@ impl Worker {
                     queued += 1;
                 }
             }
+            drop(times);
             send_all(
                 fd,
                 &mut send_headers,

@@ -1,5 +1,5 @@
-mod oracle;
-mod random;
+pub(crate) mod oracle;
+pub(crate) mod random;
 
 use super::*;
 use crate::kubernetes::testkit::{ALL_KINDS, apply, ask, cluster, key, object};

@@ -4,6 +4,7 @@
 //! these tables hold each fact on its own.
 
 mod chains;
+mod churn;
 mod options;
 mod shapes;
 

@@ -52,7 +52,6 @@ impl Observer for Dropped {
             rcode: rcode.into(),
             plugin: "",
             size: HEADER_LEN + query.name.as_bytes().len() + 4 + opt,
-            time: query.request.now.elapsed(),
         };
         self.traffic.count(query, &seen);
     }

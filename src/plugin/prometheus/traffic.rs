@@ -1,7 +1,6 @@
 //! The counts of one listener, zone and view, each made when it is first needed.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
@@ -117,7 +116,6 @@ pub(super) struct Seen {
     pub(super) plugin: &'static str,
     /// The response's length.
     pub(super) size: usize,
-    pub(super) time: Duration,
 }
 
 impl Traffic {
@@ -147,7 +145,7 @@ impl Traffic {
         counts
             .duration
             .get_or_init(|| counts.new_duration())
-            .observe_duration(seen.time);
+            .observe_since(request.now);
         let proto = proto_place(request);
         for (histograms, desc, size) in [
             (&counts.request_size, REQUEST_SIZE, request.size),
@@ -187,7 +185,8 @@ impl Counts {
                 plugin,
                 counter: self.response_counter(rcode, plugin),
             });
-            if pair.rcode == rcode && pair.plugin == plugin {
+            let same_plugin = std::ptr::eq(pair.plugin, plugin) || pair.plugin == plugin;
+            if pair.rcode == rcode && same_plugin {
                 return pair.counter.inc();
             }
         }

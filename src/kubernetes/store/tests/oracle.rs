@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// The final objects, by kind and key.
-#[derive(Debug, Default)]
-pub(super) struct Oracle {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Oracle {
     objects: BTreeMap<(Kind, Key), Object>,
     /// what a list in progress has named
     listing: BTreeMap<Kind, BTreeSet<Key>>,
@@ -26,7 +26,7 @@ struct Record {
 }
 
 impl Oracle {
-    pub(super) fn apply(&mut self, event: &Event) {
+    pub(crate) fn apply(&mut self, event: &Event) {
         match event {
             Event::Listing(kind) => {
                 self.listing.insert(*kind, BTreeSet::new());
@@ -51,7 +51,7 @@ impl Oracle {
         }
     }
 
-    pub(super) fn ask(&self, view: &View, question: &str) -> Vec<String> {
+    pub(crate) fn ask(&self, view: &View, question: &str) -> Vec<String> {
         let (name, qtype) = question.split_once(' ').unwrap();
         let mut answer = if qtype == "PTR" {
             self.pointers(view, name)
@@ -80,6 +80,12 @@ impl Oracle {
 
     pub(super) fn count(&self, kind: Kind) -> usize {
         self.objects.keys().filter(|(of, _)| *of == kind).count()
+    }
+
+    /// The objects of a kind.
+    pub(crate) fn objects(&self, kind: Kind) -> Vec<Object> {
+        let of_kind = self.objects.iter().filter(|((of, _), _)| *of == kind);
+        of_kind.map(|(_, object)| object.clone()).collect()
     }
 
     fn services(&self) -> impl Iterator<Item = &Service> {

@@ -86,7 +86,7 @@ fn pod() -> impl Strategy<Value = String> {
     (name(&PODS), ips).prop_map(|(name, ips)| format!("pod {name} {ips}"))
 }
 
-fn any_object() -> impl Strategy<Value = Object> {
+pub(crate) fn any_object() -> impl Strategy<Value = Object> {
     prop_oneof![1 => namespace(), 4 => service(), 6 => slice(), 2 => pod()]
         .prop_map(|line| object(&line))
 }
@@ -132,7 +132,7 @@ fn views() -> Vec<View> {
     ]
 }
 
-fn questions() -> Vec<String> {
+pub(crate) fn questions() -> Vec<String> {
     let mut names = vec!["@".to_owned(), "svc".to_owned(), "pod".to_owned()];
     for namespace in ["a", "bb", "nope"] {
         names.push(format!("{namespace}.svc"));

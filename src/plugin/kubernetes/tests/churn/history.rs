@@ -1,0 +1,132 @@
+//! The states that the cluster was in: what was right when.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::kubernetes::event::Event;
+use crate::kubernetes::object::{Kind, Object};
+use crate::kubernetes::store::tests::oracle::Oracle;
+use crate::kubernetes::testkit::object;
+
+/// States that are remembered. An answer can be as old as the time that it took to come.
+const REMEMBERED: usize = 1024;
+
+/// Shared by the writer and by those who ask.
+pub(super) struct History {
+    /// The change that has begun, and the one that has ended.
+    begun: AtomicU64,
+    ended: AtomicU64,
+    answers: AtomicU64,
+    is_over: AtomicBool,
+    /// Each with the number of the change that led to it, the newest last.
+    states: Mutex<VecDeque<(u64, Arc<Oracle>)>>,
+}
+
+impl History {
+    /// A cluster of these objects.
+    pub(super) fn new(objects: &str) -> Self {
+        let mut oracle = Oracle::default();
+        for line in objects.lines() {
+            oracle.apply(&Event::Apply(object(line)));
+        }
+        Self {
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+            states: Mutex::new([(0, Arc::new(oracle))].into()),
+        }
+    }
+
+    fn states(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, Arc<Oracle>)>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn newest(&self) -> Arc<Oracle> {
+        self.states().back().unwrap().1.clone()
+    }
+
+    /// A change is about to be made: from now on its answers are right too. Its number.
+    pub(super) fn begin(&self, event: &Event) -> u64 {
+        let mut oracle = (*self.newest()).clone();
+        oracle.apply(event);
+        let version = self.begun.load(SeqCst) + 1;
+        let mut states = self.states();
+        states.push_back((version, Arc::new(oracle)));
+        if states.len() > REMEMBERED {
+            states.pop_front();
+        }
+        drop(states);
+        self.begun.store(version, SeqCst);
+        version
+    }
+
+    /// The change was made: from now on the answers before it are wrong.
+    pub(super) fn finish(&self, version: u64) {
+        self.ended.store(version, SeqCst);
+    }
+
+    /// The oldest state that a question asked from now on may be answered from.
+    pub(super) fn oldest(&self) -> u64 {
+        self.ended.load(SeqCst)
+    }
+
+    /// The states that an answer may be from that came now, to a question asked at `oldest`.
+    pub(super) fn since(&self, oldest: u64) -> Vec<Arc<Oracle>> {
+        let newest = self.begun.load(SeqCst);
+        let states = self.states();
+        let first = states.front().map_or(0, |(version, _)| *version);
+        assert!(
+            first <= oldest,
+            "an answer took more than {REMEMBERED} changes"
+        );
+        let within = states
+            .iter()
+            .filter(|(version, _)| (oldest..=newest).contains(version));
+        within.map(|(_, oracle)| oracle.clone()).collect()
+    }
+
+    pub(super) fn answered(&self) {
+        self.answers.fetch_add(1, SeqCst);
+    }
+
+    /// Waits until so many more answers have come.
+    pub(super) fn wait_for_answers(&self, count: u64) {
+        let until = self.answers.load(SeqCst) + count;
+        while self.answers.load(SeqCst) < until && !self.is_over() {
+            std::thread::yield_now();
+        }
+    }
+
+    pub(super) fn end(&self) {
+        self.is_over.store(true, SeqCst);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(SeqCst)
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.begun.load(SeqCst)
+    }
+
+    /// The objects of a kind as they are now.
+    pub(super) fn objects(&self, kind: Kind) -> Vec<Object> {
+        self.newest().objects(kind)
+    }
+
+    /// Whether this is a slice that was another Service's.
+    pub(super) fn is_of_another_service(&self, object: &Object) -> bool {
+        let Object::EndpointSlice(slice) = object else {
+            return false;
+        };
+        let same = self.objects(Kind::EndpointSlice);
+        same.iter().any(|other| match other {
+            Object::EndpointSlice(other) => {
+                other.key == slice.key && other.service != slice.service
+            }
+            _ => false,
+        })
+    }
+}
