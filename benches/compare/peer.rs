@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::api::Api;
@@ -85,18 +86,30 @@ impl Peer {
     /// The program's file, looked for in `PATH` and where Debian has daemons.
     pub(crate) fn program(self) -> &'static str {
         match self {
-            Self::Knot => "knotd",
+            Self::Echo => "compare",
+            Self::Callsign => "callsign",
             Self::CoreDns => "coredns",
-            other => other.name(),
+            Self::Nsd => "nsd",
+            Self::Knot => "knotd",
+            Self::Unbound => "unbound",
+            Self::Dnsdist => "dnsdist",
         }
     }
 }
 
-/// A port that nobody has at the moment.
+/// A port that nobody has at the moment, and that was not given before.
 pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = tcp.local_addr()?.port();
+        let is_free = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if is_free && !given.contains(&port) {
+            given.push(port);
+            return Ok(port);
+        }
+    }
 }
 
 impl Bed<'_> {

@@ -401,3 +401,34 @@ pub fn unspecified() -> std::net::IpAddr {
         Err(_) => Ipv4Addr::UNSPECIFIED.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_that_cannot_be_sent_does_not_hold_up_those_after_it() {
+        let [sender, client] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let to = |address: SocketAddr| match address {
+            SocketAddr::V4(address) => Some(SockaddrIn::from(address)),
+            SocketAddr::V6(_) => None,
+        };
+        let good = to(client.local_addr().unwrap());
+        // Without SO_BROADCAST the kernel refuses this address, and stops the batch there.
+        let bad = to("255.255.255.255:53".parse().unwrap());
+        let mut headers = MultiHeaders::preallocate(BATCH, None);
+        let replies = [b"1", b"2", b"3", b"4"].map(|reply| reply.to_vec());
+        for peers in [[good, bad, good, good], [bad, good, bad, good]] {
+            send_all(sender.as_raw_fd(), &mut headers, &replies, &peers);
+            client.set_nonblocking(true).unwrap();
+            let mut received = Vec::new();
+            let mut buffer = [0; 8];
+            while let Ok(length) = client.recv(&mut buffer) {
+                received.push(buffer[..length].to_vec());
+            }
+            let expected = replies.iter().zip(peers).filter(|(_, peer)| *peer == good);
+            let expected: Vec<_> = expected.map(|(reply, _)| reply.clone()).collect();
+            assert_eq!(received, expected);
+        }
+    }
+}

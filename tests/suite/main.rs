@@ -9,8 +9,10 @@
 mod api;
 mod check;
 mod cli;
+mod decode;
 mod docs;
 mod house;
 mod lifecycle;
+mod message;
 mod monitoring;
 mod program;
