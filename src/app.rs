@@ -26,7 +26,7 @@ use crate::metrics::Registry;
 use crate::plugin::prometheus::{Dropped, publish_plugins};
 use crate::plugin::setup::{Settings, Shared};
 use crate::server::Server;
-use crate::server::stream::Limits;
+use crate::server::stream::{Limits, Serving};
 use crate::telemetry;
 
 use listen::{Bound, Listeners, Wanted};
@@ -202,6 +202,7 @@ impl App {
         let _ = plan.shared.listening.set(self.listeners.addresses());
         self.http.swap(http);
         telemetry::set_stacktrace(plan.shared.stacktrace);
+        telemetry::set_debug(plan.shared.debug);
         let tasks = std::mem::take(&mut plan.shared.tasks);
         let hash = std::mem::take(&mut plan.hash);
         let running = Running::of(plan.shared, hash, sites);
@@ -230,19 +231,25 @@ impl App {
             sites.extend(group.iter().map(|site| banner(site, &told)));
             let any_class = group.iter().any(|site| site.listen.any_class);
             let tls = group.iter().find_map(|site| site.listen.tls.clone());
-            // As in CoreDNS, the last block of a listener decides.
-            let limits = group
-                .last()
-                .map_or(Limits::DEFAULT, |site| site.listen.limits);
+            let mut limits = Limits::DEFAULT;
+            // As in CoreDNS, what the last block of a listener says counts.
+            group
+                .iter()
+                .for_each(|site| site.listen.timeouts.apply(&mut limits));
             let blocks = group.into_iter().map(|site| site.block);
             let place = (index, siblings);
             let label: Arc<str> = told.to_string().into();
             let observer = Arc::new(Dropped::new(&self.metrics, label.clone()));
             let server = Server::new(label, place, blocks, any_class, observer);
             servers.push(server.clone());
+            let serving = Serving {
+                server,
+                tls,
+                limits,
+            };
             match bound.remove(&key) {
-                Some(bound) => self.listeners.start(bound, server, limits)?,
-                None => self.listeners.swap(&key, server, tls),
+                Some(bound) => self.listeners.start(bound, serving)?,
+                None => self.listeners.swap(&key, serving),
             }
             served.push(key);
         }
@@ -319,18 +326,12 @@ async fn prepare(
     let groups = group(std::mem::take(&mut plan.sites))?;
     let mut bound = Vec::new();
     for (key, sites) in &groups {
-        if !listeners.has(key) {
-            let tls = sites.iter().find_map(|site| site.listen.tls.clone());
-            let threads = sites
-                .iter()
-                .find_map(|site| site.listen.sockets)
-                .unwrap_or(options.threads);
-            bound.push(Bound::bind(Wanted {
-                key: key.clone(),
-                tls,
-                threads,
-            })?);
-        }
+        // As in CoreDNS, the first block of a listener says how many sockets it has.
+        let sockets = sites.first().and_then(|site| site.listen.sockets);
+        bound.extend(listeners.bind(Wanted {
+            key: key.clone(),
+            threads: sockets.unwrap_or(options.threads),
+        })?);
     }
     let http = endpoints
         .bind(std::mem::take(&mut plan.shared.http))

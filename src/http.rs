@@ -16,6 +16,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::chain::BoxFuture;
+
 mod bind;
 mod connection;
 
@@ -29,13 +31,20 @@ pub struct Response {
     /// The content type.
     pub content_type: &'static str,
     /// The body.
-    pub body: String,
+    pub body: Vec<u8>,
 }
 
 /// Answers GET requests.
 pub trait Service: Send + Sync {
     /// The response for a path; `None` is 404.
     fn get(&self, path: &str) -> Option<Response>;
+
+    /// The response where it takes time to make, for a path and what follows its `?`. It is asked
+    /// before [`Service::get`].
+    fn wait(&self, path: &str, parameters: &str) -> Option<BoxFuture<Response>> {
+        let _ = (path, parameters);
+        None
+    }
 
     /// Tells which address it answers on, once that is known: the port may have been 0.
     fn bound(&self, address: SocketAddr) {
@@ -99,7 +108,7 @@ impl Response {
         Self {
             status,
             content_type: "text/plain; charset=utf-8",
-            body: body.into(),
+            body: body.into().into_bytes(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod bind;
 pub mod bufsize;
 pub mod cache;
 pub mod chaos;
+pub mod debug;
 pub mod dns64;
 pub mod errors;
 mod expression;
@@ -24,14 +25,17 @@ pub mod log;
 pub mod loop_;
 pub mod metadata;
 pub mod minimal;
+pub mod multisocket;
 pub mod nsid;
 mod pattern;
+pub mod pprof;
 pub mod prometheus;
 pub mod ready;
 pub mod reload;
 pub mod rewrite;
 pub mod setup;
 pub mod template;
+pub mod timeouts;
 pub mod tls;
 pub mod view;
 pub mod whoami;
@@ -56,12 +60,16 @@ impl Entry {
 /// All plugins, in the order in which a query meets them.
 pub const REGISTRY: &[Entry] = &[
     Entry::new("metadata", metadata::setup),
+    Entry::new("timeouts", timeouts::setup),
+    Entry::new("multisocket", multisocket::setup),
     Entry::new("reload", reload::setup),
     Entry::new("nsid", nsid::setup),
     Entry::new("bufsize", bufsize::setup),
     Entry::new("bind", bind::setup),
+    Entry::new("debug", debug::setup),
     Entry::new("ready", ready::setup),
     Entry::new("health", health::setup),
+    Entry::new("pprof", pprof::setup),
     Entry::new("prometheus", prometheus::setup),
     Entry::new("errors", errors::setup),
     Entry::new("log", log::setup),
@@ -99,14 +107,7 @@ const MISSING: &[(&str, &str)] = &[
     ("grpc_server", "gRPC is not spoken; serve tls:// instead"),
     ("https", NOT_YET),
     ("https3", NOT_YET),
-    ("timeouts", NOT_YET),
-    (
-        "multisocket",
-        "there is a socket for each processor in any case; take the directive out",
-    ),
-    ("debug", NOT_YET),
     ("trace", NOT_YET),
-    ("pprof", NOT_YET),
     (
         "shed",
         "what waits is bounded in any case; take the directive out",

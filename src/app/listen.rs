@@ -4,26 +4,22 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::error;
 
 use super::plan::ListenKey;
-use crate::server::Server;
-use crate::server::stream::{Limits, StreamListener};
-use crate::server::udp::{self, Stopper, UdpListener, Worker};
+use crate::server::stream::{Serving, StreamListener};
+use crate::server::udp::unspecified;
 
-/// UDP sockets of a wildcard address that get batches; other addresses share one.
-const MOST_ADDRESSES: usize = 8;
-/// A UDP thread's stack: a query runs through the chain on it.
-const STACK: usize = 512 << 10;
+mod udp;
+
+use udp::UdpThreads;
+
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 /// How long no query must come for the sockets to count as quiet.
@@ -58,12 +54,11 @@ impl BindError {
     }
 }
 
-/// What one listening address is to serve.
+/// What one listening address is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The address.
     pub key: ListenKey,
-    /// TLS settings, where the transport needs them.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// UDP threads.
     pub threads: usize,
 }
@@ -74,15 +69,15 @@ pub struct Bound {
     /// The port: the kernel's choice where 0 was asked for.
     port: u16,
     udp: Vec<UdpSocket>,
-    tcp: std::net::TcpListener,
+    /// `None` where the address is served, and only its UDP sockets are to be others.
+    tcp: Option<std::net::TcpListener>,
 }
 
 /// An address that is served.
-pub struct Active {
+struct Active {
+    wanted: Wanted,
     port: u16,
-    udp: Option<Arc<UdpListener>>,
-    stoppers: Vec<Stopper>,
-    threads: Vec<JoinHandle<()>>,
+    udp: Option<UdpThreads>,
     stream: Arc<StreamListener>,
     stop: CancellationToken,
 }
@@ -96,11 +91,8 @@ pub struct Listeners {
 
 impl Bound {
     /// Binds the sockets of an address: UDP and TCP for `dns`, TCP for the others.
-    ///
-    /// # Errors
-    /// [`BindError`] names the address, and what can be done.
-    pub fn bind(wanted: Wanted) -> Result<Self, BindError> {
-        let ip = wanted.key.ip.unwrap_or_else(udp::unspecified);
+    fn bind(wanted: Wanted) -> Result<Self, BindError> {
+        let ip = wanted.key.ip.unwrap_or_else(unspecified);
         // Where the kernel is to choose the port, the one it gives for TCP may be taken for UDP.
         let tries = if wanted.key.port == 0 { 16 } else { 1 };
         let mut failed = None;
@@ -110,32 +102,25 @@ impl Bound {
             let port = tcp
                 .local_addr()
                 .map_or(wanted.key.port, |bound| bound.port());
-            if wanted.key.transport != "dns" {
-                return Ok(Self {
-                    wanted,
-                    port,
-                    udp: Vec::new(),
-                    tcp,
-                });
-            }
-            match bind_udp(SocketAddr::new(ip, port), wanted.threads) {
+            let udp = match wanted.key.transport {
+                "dns" => udp::bind(SocketAddr::new(ip, port), wanted.threads),
+                _ => Ok(Vec::new()),
+            };
+            match udp {
                 Ok(udp) => {
                     return Ok(Self {
                         wanted,
                         port,
                         udp,
-                        tcp,
+                        tcp: Some(tcp),
                     });
                 }
                 Err(error) => failed = Some(error),
             }
         }
         Err(failed.unwrap_or_else(|| {
-            BindError::new(
-                "udp",
-                SocketAddr::new(ip, 0),
-                io::ErrorKind::AddrInUse.into(),
-            )
+            let address = SocketAddr::new(ip, 0);
+            BindError::new("udp", address, io::ErrorKind::AddrInUse.into())
         }))
     }
 
@@ -154,32 +139,11 @@ impl Bound {
         }
     }
 
-    fn start(self, server: Arc<Server>, limits: Limits, tasks: &TaskTracker) -> io::Result<Active> {
-        let stop = CancellationToken::new();
-        let stream = StreamListener::new(server.clone(), self.wanted.tls, limits);
-        tasks.spawn(
-            stream
-                .clone()
-                .run(TcpListener::from_std(self.tcp)?, stop.clone()),
-        );
-        let mut active = Active {
-            port: self.port,
-            udp: None,
-            stoppers: Vec::new(),
-            threads: Vec::new(),
-            stream,
-            stop,
-        };
-        if !self.udp.is_empty() {
-            let listener = UdpListener::new(server, Handle::current());
-            for socket in self.udp {
-                let worker = Worker::new(socket, listener.clone())?;
-                active.stoppers.push(worker.stopper());
-                active.threads.push(spawn_worker(worker)?);
-            }
-            active.udp = Some(listener);
+    fn start_udp(udp: Vec<UdpSocket>, serving: &Serving) -> io::Result<Option<UdpThreads>> {
+        match udp.is_empty() {
+            true => Ok(None),
+            false => UdpThreads::start(udp, serving.server.clone()).map(Some),
         }
-        Ok(active)
     }
 }
 
@@ -201,42 +165,26 @@ fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// `threads` sockets for the address; for the unspecified one so many for each local address, and
-/// one for all others.
-fn bind_udp(address: SocketAddr, threads: usize) -> Result<Vec<UdpSocket>, BindError> {
-    let bind = |address| udp::bind(address).map_err(|error| BindError::new("udp", address, error));
-    if !address.ip().is_unspecified() {
-        return (0..threads).map(|_| bind(address)).collect();
-    }
-    let mut sockets = vec![bind(address)?];
-    for ip in udp::local_addresses(MOST_ADDRESSES) {
-        // An address may go away at any time; the socket for all addresses serves it then.
-        let bound: io::Result<Vec<_>> = (0..threads)
-            .map(|_| udp::bind(SocketAddr::new(ip, address.port())))
-            .collect();
-        sockets.extend(bound.unwrap_or_default());
-    }
-    Ok(sockets)
-}
-
-/// A thread that serves a socket, and goes on after what should not happen.
-fn spawn_worker(worker: Worker) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name("udp".into())
-        .stack_size(STACK)
-        .spawn(move || {
-            while let Err(error) = worker.run() {
-                error!("reading a UDP socket failed and is tried again: {error}");
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        })
-}
-
 impl Listeners {
-    /// Whether this address is served already.
-    #[must_use]
-    pub fn has(&self, key: &ListenKey) -> bool {
-        self.active.contains_key(key)
+    /// Binds what is not served yet; `None` where the address is served as it is wanted.
+    ///
+    /// # Errors
+    /// [`BindError`] names the address, and what can be done.
+    pub fn bind(&self, wanted: Wanted) -> Result<Option<Bound>, BindError> {
+        let Some(active) = self.active.get(&wanted.key) else {
+            return Bound::bind(wanted).map(Some);
+        };
+        if active.wanted == wanted || active.udp.is_none() {
+            return Ok(None);
+        }
+        let ip = wanted.key.ip.unwrap_or_else(unspecified);
+        let udp = udp::bind(SocketAddr::new(ip, active.port), wanted.threads)?;
+        Ok(Some(Bound {
+            wanted,
+            port: active.port,
+            udp,
+            tcp: None,
+        }))
     }
 
     /// The address with the port that it has.
@@ -248,30 +196,45 @@ impl Listeners {
         })
     }
 
-    /// Starts what is bound, with its server blocks.
+    /// Starts what is bound. Where only UDP sockets are new, the old ones are let go of.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(&mut self, bound: Bound, server: Arc<Server>, limits: Limits) -> io::Result<()> {
+    pub fn start(&mut self, bound: Bound, serving: Serving) -> io::Result<()> {
+        let udp = Bound::start_udp(bound.udp, &serving)?;
         let key = bound.wanted.key.clone();
-        let active = bound.start(server, limits, &self.tasks)?;
+        let Some(tcp) = bound.tcp else {
+            self.swap(&key, serving);
+            if let Some(active) = self.active.get_mut(&key) {
+                active.wanted = bound.wanted;
+                if let Some(old) = std::mem::replace(&mut active.udp, udp) {
+                    self.tasks.spawn(old.stop());
+                }
+            }
+            return Ok(());
+        };
+        let stop = CancellationToken::new();
+        let stream = StreamListener::new(serving);
+        let listener = TcpListener::from_std(tcp)?;
+        self.tasks.spawn(stream.clone().run(listener, stop.clone()));
+        let active = Active {
+            wanted: bound.wanted,
+            port: bound.port,
+            udp,
+            stream,
+            stop,
+        };
         self.active.insert(key, active);
         Ok(())
     }
 
-    /// Gives an address new server blocks; its sockets stay.
-    pub fn swap(
-        &self,
-        key: &ListenKey,
-        server: Arc<Server>,
-        tls: Option<Arc<rustls::ServerConfig>>,
-    ) {
+    /// Gives an address something new to serve; its sockets stay.
+    pub fn swap(&self, key: &ListenKey, serving: Serving) {
         if let Some(active) = self.active.get(key) {
             if let Some(udp) = &active.udp {
-                udp.server.store(server.clone());
+                udp.swap(serving.server.clone());
             }
-            active.stream.server.store(server);
-            active.stream.tls.store(Arc::new(tls));
+            active.stream.serving.store(Arc::new(serving));
         }
     }
 
@@ -315,37 +278,21 @@ impl Listeners {
     }
 }
 
-async fn stop_all(mut active: Vec<Active>, most: Duration) {
+async fn stop_all(active: Vec<Active>, most: Duration) {
     let deadline = Instant::now() + most;
-    let received = |active: &[Active]| -> u64 {
-        active
-            .iter()
-            .filter_map(|one| one.udp.as_ref())
-            .map(|udp| udp.received())
-            .sum()
+    let received = || -> u64 {
+        let udp = active.iter().filter_map(|one| one.udp.as_ref());
+        udp.map(UdpThreads::received).sum()
     };
-    let (mut seen, mut since) = (received(&active), Instant::now());
+    let (mut seen, mut since) = (received(), Instant::now());
     active.iter().for_each(|one| one.stop.cancel());
     while Instant::now() < deadline && since.elapsed() < QUIET {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let now = received(&active);
+        let now = received();
         if now != seen {
             (seen, since) = (now, Instant::now());
         }
     }
-    active
-        .iter()
-        .flat_map(|one| &one.stoppers)
-        .for_each(Stopper::stop);
-    let threads: Vec<_> = active
-        .iter_mut()
-        .flat_map(|one| one.threads.drain(..))
-        .collect();
-    // A thread ends after the datagram that it has at hand.
-    let _ = tokio::task::spawn_blocking(move || {
-        threads.into_iter().for_each(|thread| {
-            let _ = thread.join();
-        })
-    })
-    .await;
+    let udp = active.into_iter().filter_map(|one| one.udp);
+    futures_util::future::join_all(udp.map(UdpThreads::stop)).await;
 }

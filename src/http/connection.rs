@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -20,7 +21,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Response, Route};
+use super::{Response, Route, Service};
+use crate::chain::BoxFuture;
 
 /// Time for a request's header to come, and for the next request of a connection.
 const HEADER: Duration = Duration::from_secs(5);
@@ -57,6 +59,7 @@ impl Acceptor {
                         routes: self.routes.clone(),
                         stop: self.stop.clone(),
                         asked: Notify::new(),
+                        busy: AtomicBool::new(false),
                     };
                     // The semaphore is never closed; a missing permit would cost no more than
                     // the limit.
@@ -76,8 +79,10 @@ impl Acceptor {
 struct Connection {
     routes: Arc<ArcSwap<Vec<Route>>>,
     stop: CancellationToken,
-    /// Told at each request.
+    /// Told at each request, and when a response that takes time is there.
     asked: Notify,
+    /// Whether a response is being made.
+    busy: AtomicBool,
 }
 
 impl Connection {
@@ -87,11 +92,8 @@ impl Connection {
             return;
         };
         let local = local.ip().to_canonical();
-        let service = service_fn(|request| {
-            self.asked.notify_one();
-            let response = answer(&self.routes.load(), local, &request);
-            async { Ok::<_, Infallible>(response) }
-        });
+        let service =
+            service_fn(|request| async { Ok::<_, Infallible>(self.answer(local, request).await) });
         let mut connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -110,27 +112,56 @@ impl Connection {
                     connection.as_mut().graceful_shutdown();
                 }
                 () = self.asked.notified() => stalled.as_mut().reset(Instant::now() + STALLED),
-                () = stalled.as_mut() => return,
+                () = stalled.as_mut(), if !self.busy.load(Ordering::Relaxed) => return,
             }
         }
     }
+
+    async fn answer(
+        &self,
+        local: IpAddr,
+        request: Request<Incoming>,
+    ) -> hyper::Response<Full<Bytes>> {
+        self.asked.notify_one();
+        let known = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !known {
+            return told(Response::text(405, "405 method not allowed\n"), known);
+        }
+        let later = later(&self.routes.load(), local, &request);
+        let Some(later) = later else {
+            return told(now(&self.routes.load(), local, &request), known);
+        };
+        self.busy.store(true, Ordering::Relaxed);
+        let response = later.await;
+        self.busy.store(false, Ordering::Relaxed);
+        self.asked.notify_one();
+        told(response, known)
+    }
 }
 
-fn answer(
+/// The services that answer at this address.
+fn services(routes: &[Route], local: IpAddr) -> impl Iterator<Item = &dyn Service> {
+    let fits = move |route: &&Route| route.address.is_none_or(|address| address == local);
+    let fitting = routes.iter().filter(fits);
+    fitting.map(|route| route.endpoint.service.as_ref())
+}
+
+fn later(
     routes: &[Route],
     local: IpAddr,
     request: &Request<Incoming>,
-) -> hyper::Response<Full<Bytes>> {
-    let known = matches!(*request.method(), Method::GET | Method::HEAD);
-    let response = if known {
-        routes
-            .iter()
-            .filter(|route| route.address.is_none_or(|address| address == local))
-            .find_map(|route| route.endpoint.service.get(request.uri().path()))
-            .unwrap_or_else(|| Response::text(404, "404 page not found\n"))
-    } else {
-        Response::text(405, "405 method not allowed\n")
-    };
+) -> Option<BoxFuture<Response>> {
+    let parameters = request.uri().query().unwrap_or_default();
+    services(routes, local).find_map(|service| service.wait(request.uri().path(), parameters))
+}
+
+fn now(routes: &[Route], local: IpAddr, request: &Request<Incoming>) -> Response {
+    services(routes, local)
+        .find_map(|service| service.get(request.uri().path()))
+        .unwrap_or_else(|| Response::text(404, "404 page not found\n"))
+}
+
+fn told(response: Response, known: bool) -> hyper::Response<Full<Bytes>> {
     let mut told = hyper::Response::new(Full::new(Bytes::from(response.body)));
     *told.status_mut() =
         StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -128,7 +128,7 @@ impl Local {
     fn localhost(&self, query: &Query<'_>) -> Reply {
         debug!(
             target: "plugin/local",
-            "Intercepting localhost query for {:?} {}, from {}",
+            "Intercepting localhost query for \"{}\" {}, from {}",
             query.lower,
             TypeWord(query.qtype.into()),
             query.request.client.ip()

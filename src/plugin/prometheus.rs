@@ -92,7 +92,7 @@ impl http::Service for Page {
         (path == "/metrics").then(|| http::Response {
             status: 200,
             content_type: CONTENT_TYPE,
-            body: self.0.text(),
+            body: self.0.text().into_bytes(),
         })
     }
 }

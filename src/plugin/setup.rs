@@ -20,9 +20,8 @@ use crate::corefile::{Diagnostic, Directive, Environment, ServerBlock, Token};
 use crate::http;
 use crate::metrics::Registry;
 use crate::name::Name;
-use crate::plugin::bind;
+use crate::plugin::{bind, timeouts::Timeouts};
 use crate::readiness::{Readiness, ReadyFlag};
-use crate::server::stream::Limits;
 use crate::server::{Filter, Server};
 
 /// A setup's error: where, what, what to do.
@@ -70,6 +69,7 @@ pub struct BlockSetup {
 }
 
 /// What the directives of a block ask of its listeners.
+#[derive(Default)]
 pub struct Listen {
     /// What `bind` names, line by line; empty: all addresses.
     pub bind: Vec<bind::Rule>,
@@ -79,20 +79,8 @@ pub struct Listen {
     pub any_class: bool,
     /// UDP sockets of each address (`multisocket`).
     pub sockets: Option<usize>,
-    /// Time limits of connections (`timeouts`).
-    pub limits: Limits,
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            bind: Vec::new(),
-            tls: None,
-            any_class: false,
-            sockets: None,
-            limits: Limits::DEFAULT,
-        }
-    }
+    /// What the block says of the limits of connections (`timeouts`).
+    pub timeouts: Timeouts,
 }
 
 impl Listen {
@@ -141,8 +129,10 @@ pub struct Shared {
     pub http: Vec<http::Endpoint>,
     /// Time to go on serving after a signal to stop, before listeners close.
     pub lameduck: Duration,
-    /// Whether a panic is told with its stack (`errors`).
+    /// Whether a panic is told with its stack (`errors`, `debug`).
     pub stacktrace: bool,
+    /// Whether lines of level DEBUG are logged (`debug`).
+    pub debug: bool,
     /// The interval and jitter at which the Corefile is looked at (`reload`).
     pub reload: Option<(Duration, Duration)>,
     /// What must be done, or given up, before the configuration serves. An error keeps it from
@@ -211,6 +201,7 @@ impl Shared {
             http: Vec::new(),
             lameduck: Duration::ZERO,
             stacktrace: false,
+            debug: false,
             reload: None,
             before_serving: Vec::new(),
             tasks: Vec::new(),

@@ -19,7 +19,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,17 +30,17 @@ use crate::chain::{BoxFuture, Transfer};
 use crate::metrics;
 use crate::query::{OwnedQuery, Transport};
 
-/// Time limits of a connection; the `timeouts` plugin's defaults.
-#[derive(Clone, Copy, Debug)]
+/// Limits of a connection, which the `timeouts` plugin changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// For the first request to come whole.
+    /// For the TLS handshake and the first request, until that is there whole.
     pub read: Duration,
     /// For a reply to be taken.
     pub write: Duration,
     /// Between requests.
     pub idle: Duration,
-    /// For the TLS handshake.
-    pub handshake: Duration,
+    /// Requests of a connection, after whose answers it is closed; `None` is any number.
+    pub requests: Option<usize>,
 }
 
 impl Limits {
@@ -49,8 +49,19 @@ impl Limits {
         read: Duration::from_secs(3),
         write: Duration::from_secs(5),
         idle: Duration::from_secs(10),
-        handshake: Duration::from_secs(5),
+        requests: None,
     };
+}
+
+/// What a listener serves: one generation of the configuration.
+#[derive(Clone)]
+pub struct Serving {
+    /// The server blocks.
+    pub server: Arc<Server>,
+    /// TLS settings; `None` is in the clear.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Limits of connections.
+    pub limits: Limits,
 }
 
 /// Connections of one listener in all; above half of it idle ones are closed sooner.
@@ -70,12 +81,9 @@ const WRITE_AT: usize = 64 << 10;
 
 /// A bound TCP or TLS listener's shared state.
 pub struct StreamListener {
-    /// The server blocks; a reload swaps them and keeps the socket.
-    pub server: ArcSwap<Server>,
-    /// TLS settings; `None` is plain TCP.
-    pub tls: ArcSwap<Option<Arc<rustls::ServerConfig>>>,
-    /// Time limits.
-    pub limits: Limits,
+    /// What is served; a reload swaps it and keeps the socket. Connections that are open answer by
+    /// the new server blocks, and keep the limits that they began with.
+    pub serving: ArcSwap<Serving>,
     clients: Clients,
     connections: TaskTracker,
 }
@@ -111,17 +119,11 @@ impl Drop for ClientSlot<'_> {
 }
 
 impl StreamListener {
-    /// A listener that serves these blocks; over TLS where settings are given.
+    /// A listener that serves this; over TLS where settings are given.
     #[must_use]
-    pub fn new(
-        server: Arc<Server>,
-        tls: Option<Arc<rustls::ServerConfig>>,
-        limits: Limits,
-    ) -> Arc<Self> {
+    pub fn new(serving: Serving) -> Arc<Self> {
         Arc::new(Self {
-            server: ArcSwap::new(server),
-            tls: ArcSwap::from_pointee(tls),
-            limits,
+            serving: ArcSwap::from_pointee(serving),
             clients: Clients::default(),
             connections: TaskTracker::new(),
         })
@@ -174,21 +176,25 @@ impl StreamListener {
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
         let local = SocketAddr::new(local.ip().to_canonical(), local.port());
-        let tls = TlsAcceptor::from(match self.tls.load_full().as_ref() {
-            Some(tls) => tls.clone(),
-            None => {
-                let from = (client, local, Transport::Tcp);
-                return Connection::new(self, stream, from).run(stop).await;
-            }
-        });
-        let stream = timeout(self.limits.handshake, tls.accept(stream)).await??;
-        Box::pin(Connection::new(self, stream, (client, local, Transport::Tls)).run(stop)).await
+        let serving = self.serving.load_full();
+        let first = Instant::now() + serving.limits.read;
+        let Some(tls) = serving.tls.clone() else {
+            let from = (client, local, Transport::Tcp);
+            let connection = Connection::new(self, serving.limits, stream, from);
+            return connection.run(first, stop).await;
+        };
+        let stream = timeout_at(first, TlsAcceptor::from(tls).accept(stream)).await??;
+        let from = (client, local, Transport::Tls);
+        Box::pin(Connection::new(self, serving.limits, stream, from).run(first, stop)).await
     }
 }
 
 /// One connection: what was read and not yet answered, what is answered and not yet written.
 struct Connection<'l, S> {
     listener: &'l StreamListener,
+    limits: Limits,
+    /// Requests that were read so far.
+    requests: usize,
     stream: S,
     client: SocketAddr,
     local: SocketAddr,
@@ -212,11 +218,14 @@ enum Woken {
 impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
     fn new(
         listener: &'l StreamListener,
+        limits: Limits,
         stream: S,
         (client, local, transport): (SocketAddr, SocketAddr, Transport),
     ) -> Self {
         Self {
             listener,
+            limits,
+            requests: 0,
             stream,
             client,
             local,
@@ -227,8 +236,8 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
         }
     }
 
-    async fn run(mut self, stop: &CancellationToken) -> io::Result<()> {
-        let mut deadline = Instant::now() + self.listener.limits.read;
+    /// Answers requests, the first of which must be there at `deadline`.
+    async fn run(mut self, mut deadline: Instant, stop: &CancellationToken) -> io::Result<()> {
         loop {
             match self.wait(deadline, stop).await {
                 Woken::Read(read) => {
@@ -236,6 +245,9 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
                         return self.finish().await;
                     }
                     let answered = self.answer_all().await?;
+                    if self.has_asked_enough() {
+                        return self.finish().await;
+                    }
                     if answered > 0 {
                         deadline = Instant::now() + self.idle();
                     }
@@ -268,13 +280,18 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
 
     fn idle(&self) -> Duration {
         if self.listener.connections.len() > MOST_CONNECTIONS / 2 {
-            SHORT_IDLE.min(self.listener.limits.idle)
+            SHORT_IDLE.min(self.limits.idle)
         } else {
-            self.listener.limits.idle
+            self.limits.idle
         }
     }
 
-    /// Answers every whole request that was read; their number.
+    fn has_asked_enough(&self) -> bool {
+        let most = self.limits.requests;
+        most.is_some_and(|most| self.requests >= most)
+    }
+
+    /// Answers every whole request that was read, within the limit; their number.
     async fn answer_all(&mut self) -> io::Result<usize> {
         let mut at = 0;
         let mut answered = 0;
@@ -303,7 +320,7 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
     fn answer_some(&mut self, mut at: usize, now: Instant) -> (usize, usize, Option<Transferring>) {
         let _times = metrics::Batch::open(now);
         self.output.reserve(self.input.len() * 2);
-        let server = self.listener.server.load_full();
+        let serving = self.listener.serving.load_full();
         let arrival = Arrival {
             client: self.client,
             local: self.local,
@@ -311,12 +328,15 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
             now,
         };
         let mut answered = 0;
-        while let Some((packet, end)) = next_frame(&self.input, at) {
+        while let Some((packet, end)) = next_frame(&self.input, at)
+            && !self.has_asked_enough()
+        {
             let start = self.output.len();
             self.output.extend_from_slice(&[0, 0]);
             let packet = self.input.get(packet).unwrap_or_default();
-            let handled = server.handle(packet, arrival, &mut self.output);
+            let handled = serving.server.handle(packet, arrival, &mut self.output);
             close_frame(&mut self.output, start);
+            self.requests += 1;
             (at, answered) = (end, answered + 1);
             match handled {
                 Handled::Replied | Handled::Silent => {}
@@ -349,7 +369,7 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
         if self.output.is_empty() {
             return Ok(());
         }
-        timeout(self.listener.limits.write, async {
+        timeout(self.limits.write, async {
             self.stream.write_all(&self.output).await?;
             self.stream.flush().await
         })

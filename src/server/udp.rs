@@ -64,6 +64,12 @@ impl UdpListener {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// Whether nothing is left to answer on a socket that was stopped: it gives what it has
+    /// received, and then datagrams of no length.
+    fn has_ended(&self, lengths: &[usize]) -> bool {
+        self.stopping.load(Ordering::Relaxed) && lengths.iter().all(|length| *length == 0)
+    }
+
     fn spawn(&self, reply: BoxFuture<Option<Vec<u8>>>, to: impl FnOnce(&[u8]) + Send + 'static) {
         self.runtime.spawn(async move {
             if let Some(bytes) = reply.await {
@@ -156,12 +162,15 @@ impl Worker {
         let fd = self.socket.as_raw_fd();
         let mut buffers = Buffers::<S>::new();
         let mut send_headers = MultiHeaders::<S>::preallocate(BATCH, None);
-        while !self.listener.stopping.load(Ordering::Relaxed) {
+        loop {
             let count = match buffers.receive(fd) {
                 Ok(count) => count,
                 Err(Errno::EINTR | Errno::EAGAIN | Errno::ECONNREFUSED) => continue,
                 Err(error) => return Err(error.into()),
             };
+            if self.listener.has_ended(&buffers.lengths[..count]) {
+                return Ok(());
+            }
             self.listener.received.fetch_add(1, Ordering::Relaxed);
             let server = &self.listener.server.load_full();
             let batch = Batch {
@@ -195,7 +204,6 @@ impl Worker {
             );
             buffers.give_back();
         }
-        Ok(())
     }
 
     /// Answers one request; true where a reply stands in `reply`.
@@ -354,9 +362,17 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Makes the worker's loop end, also while it waits for a datagram.
+    /// Makes the worker's loop end when it has answered what the socket has received, also while it
+    /// waits for a datagram.
+    ///
+    /// Where other sockets share the address, new datagrams go to them from here on, and none is
+    /// lost.
     pub fn stop(&self) {
         self.listener.stopping.store(true, Ordering::Relaxed);
+        // A connected socket is no longer one of those that the kernel spreads datagrams over. It
+        // is its own peer, so that it hears of nobody.
+        let own = self.socket.local_addr();
+        let _ = own.and_then(|own| self.socket.connect(own));
         // Wakes the reader. An unconnected socket says ENOTCONN and is woken all the same.
         let _ = socket2::SockRef::from(&*self.socket).shutdown(Shutdown::Read);
     }

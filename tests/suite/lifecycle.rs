@@ -1,6 +1,7 @@
 //! Start, signals, reload, drain.
 
-use std::net::{TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, ResponseCode};
@@ -89,6 +90,47 @@ fn a_reload_serves_the_new_zone_on_the_same_socket() {
     let name = "idp-server.idp-system.svc.example.org.";
     program.ask_until(name, |reply| reply.answers.len() == 1);
     assert!(is(ResponseCode::Refused)(&program.ask(WEB, RecordType::A)));
+}
+
+#[test]
+fn no_query_is_lost_when_a_reload_changes_the_number_of_sockets() {
+    let text = |sockets: usize| {
+        format!(
+            "cluster.local:0 {{\n    bind 127.0.0.1\n    multisocket {sockets}\n    \
+             kubernetes cluster.local\n}}\n"
+        )
+    };
+    let folder = Folder::new();
+    let mut program = start(&folder, &text(2));
+    let (address, stop) = (program.address, AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| ask_until_stopped(address, &stop)))
+            .collect();
+        for sockets in [1, 3, 4, 1, 2, 5, 1, 3] {
+            folder.write("Corefile", &text(sockets));
+            program.signal("USR1");
+            program.wait_line(|line| line.contains("Reloading complete"));
+        }
+        stop.store(true, Ordering::Relaxed);
+        for asker in askers {
+            assert!(asker.join().unwrap() > 0);
+        }
+    });
+}
+
+/// Asks again and again, from another port each time; fails where a query gets no reply.
+fn ask_until_stopped(address: SocketAddr, stop: &AtomicBool) -> usize {
+    let mut asked = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        socket.connect(address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.send(&question(WEB, RecordType::A)).unwrap();
+        socket.recv(&mut [0; 512]).unwrap();
+        asked += 1;
+    }
+    asked
 }
 
 #[test]

@@ -76,7 +76,10 @@ async fn the_endpoint_answers_and_the_process_asks_it() {
     let mut plan = planned(". {\nhealth 127.0.0.1:0\n}", &Memory::default()).unwrap();
     let service = plan.shared.http[0].service.clone();
     let response = service.get("/health").unwrap();
-    assert_eq!((response.status, response.body.as_str()), (200, "OK"));
+    assert_eq!(
+        (response.status, response.body.as_slice()),
+        (200, &b"OK"[..])
+    );
     assert!(service.get("/healthz").is_none());
     let mut endpoints = Endpoints::default();
     let bound = endpoints.bind(std::mem::take(&mut plan.shared.http)).await;

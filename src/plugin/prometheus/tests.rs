@@ -66,15 +66,14 @@ fn the_page_is_where_it_is_asked_for() {
                 "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
             )
         );
+        let body = String::from_utf8(page.body).unwrap();
         assert!(
-            page.body.contains("coredns_build_info{goversion=\"rustc "),
-            "{}",
-            page.body
+            body.contains("coredns_build_info{goversion=\"rustc "),
+            "{body}"
         );
         assert!(
-            page.body.contains("revision=\"\",version=\"1.15.0\"} 1\n"),
-            "{}",
-            page.body
+            body.contains("revision=\"\",version=\"1.15.0\"} 1\n"),
+            "{body}"
         );
     }
 }

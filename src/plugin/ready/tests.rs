@@ -64,7 +64,8 @@ fn get(readiness: &Arc<Readiness>) -> (u16, String) {
     };
     assert!(page.get("/").is_none());
     let response = page.get("/ready").unwrap();
-    (response.status, response.body)
+    let body = String::from_utf8(response.body).unwrap();
+    (response.status, body)
 }
 
 #[test]

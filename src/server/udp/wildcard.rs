@@ -49,7 +49,7 @@ pub(super) fn run(
     let mut request = [0; LONGEST_REQUEST];
     let mut reply = Vec::with_capacity(512);
     let mut control = cmsg_space!(in6_pktinfo);
-    while !listener.stopping.load(Ordering::Relaxed) {
+    loop {
         let mut slices = [IoSliceMut::new(&mut request)];
         let received = match recvmsg::<SockaddrStorage>(
             fd,
@@ -66,6 +66,9 @@ pub(super) fn run(
             .ok()
             .and_then(|mut messages| messages.find_map(local_of));
         let (length, peer) = (received.bytes, received.address);
+        if listener.has_ended(&[length]) {
+            return Ok(());
+        }
         let (Some(peer), Some(client)) = (peer, peer.as_ref().and_then(address_of)) else {
             continue;
         };
@@ -95,7 +98,6 @@ pub(super) fn run(
             }
         }
     }
-    Ok(())
 }
 
 /// Sends without waiting; a reply that cannot be sent now is lost, as datagrams are.
