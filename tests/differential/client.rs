@@ -1,13 +1,13 @@
 //! The client's side: requests from a step's heading, sent over a socket of their own.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
 use crate::compare::duration;
-use crate::upstream::take_message;
+use crate::connection::{Connection, Received, failed};
 use crate::wire::message::{Message, Question};
 use crate::wire::query::{Query, packet};
 use crate::wire::words;
@@ -121,10 +121,7 @@ impl Request {
                 Pending::Udp(socket)
             }
             (Some(socket), true) => {
-                let mut connection = Connection {
-                    stream: socket.into(),
-                    received: Vec::new(),
-                };
+                let mut connection = Connection::from(TcpStream::from(socket));
                 connection.send(&self.bytes)?;
                 Pending::Tcp(connection)
             }
@@ -167,18 +164,6 @@ pub(crate) enum Pending {
     Refused,
 }
 
-/// What came of a request.
-pub(crate) enum Received {
-    /// A message.
-    Message(Vec<u8>),
-    /// Nothing in time.
-    Nothing,
-    /// ICMP or RST: nobody listens.
-    Refused,
-    /// The server closed the connection.
-    Closed,
-}
-
 impl Pending {
     /// Waits for one reply.
     pub(crate) fn receive(&mut self, patience: Duration) -> Received {
@@ -203,84 +188,10 @@ impl Pending {
 
     /// The port from which it was sent.
     pub(crate) fn client_port(&self) -> Option<u16> {
-        let address = match self {
-            Self::Udp(socket) => socket.local_addr(),
-            Self::Tcp(connection) => connection.stream.local_addr(),
-            Self::Refused => return None,
-        };
-        address.ok().map(|address| address.port())
-    }
-}
-
-fn failed(error: &std::io::Error) -> Received {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => Received::Refused,
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Received::Closed,
-        _ => Received::Nothing,
-    }
-}
-
-/// A TCP connection to the server.
-pub(crate) struct Connection {
-    stream: TcpStream,
-    received: Vec<u8>,
-}
-
-impl Connection {
-    /// Opens one.
-    pub(crate) fn open(to: SocketAddr) -> Result<Self, String> {
-        let stream = TcpStream::connect(to).map_err(|error| format!("to {to}: {error}"))?;
-        stream
-            .set_nodelay(true)
-            .map_err(|error| error.to_string())?;
-        Ok(Self {
-            stream,
-            received: Vec::new(),
-        })
-    }
-
-    /// The client's port.
-    pub(crate) fn client_port(&self) -> Option<u16> {
-        self.stream.local_addr().ok().map(|address| address.port())
-    }
-
-    /// Sends one message with its length before it.
-    pub(crate) fn send(&mut self, message: &[u8]) -> Result<(), String> {
-        let length = u16::try_from(message.len()).map_err(|error| error.to_string())?;
-        self.write(&[&length.to_be_bytes(), message].concat())
-    }
-
-    /// Writes bytes as they are.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.stream
-            .write_all(bytes)
-            .map_err(|error| error.to_string())
-    }
-
-    /// Says that no more is to come from this side.
-    pub(crate) fn finish(&self) -> Result<(), String> {
-        self.stream
-            .shutdown(std::net::Shutdown::Write)
-            .map_err(|error| error.to_string())
-    }
-
-    /// Waits for the next message.
-    pub(crate) fn receive(&mut self, patience: Duration) -> Received {
-        let mut chunk = [0; 16_384];
-        if let Err(error) = self.stream.set_read_timeout(Some(patience)) {
-            return failed(&error);
-        }
-        loop {
-            if let Some(message) = take_message(&mut self.received) {
-                return Received::Message(message);
-            }
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Received::Closed,
-                Ok(length) => self
-                    .received
-                    .extend_from_slice(chunk.get(..length).unwrap_or_default()),
-                Err(error) => return failed(&error),
-            }
+        match self {
+            Self::Udp(socket) => socket.local_addr().ok().map(|address| address.port()),
+            Self::Tcp(connection) => connection.client_port(),
+            Self::Refused => None,
         }
     }
 }

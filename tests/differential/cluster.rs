@@ -21,50 +21,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::subject::Subject;
 use api::Api;
-use ask::{Pair, Shape};
+use ask::Pair;
 use compare::Compared;
 use server::Server;
 use variant::Variant;
 
-/// The types that each name is asked for.
-const TYPES: &[&str] = &[
-    "A",
-    "AAAA",
-    "SRV",
-    "PTR",
-    "TXT",
-    "CNAME",
-    "SOA",
-    "NS",
-    "MX",
-    "ANY",
-    "HTTPS",
-    "TYPE65535",
-    "DS",
-    "AXFR",
-    "IXFR",
-];
-
-/// Of these, what other variants ask for: the types that an option can change something of.
-const FEW_TYPES: &[&str] = &["A", "AAAA", "SRV", "PTR", "TXT", "CNAME", "NS", "MX"];
-
-/// The ways in which a sample of the questions is asked, besides a plain query over UDP.
-const SHAPES: &[Shape] = &[
-    Shape::tcp(""),
-    Shape::udp("norec cd"),
-    Shape::udp("ad"),
-    Shape::udp("bufsize=512"),
-    Shape::udp("bufsize=1232"),
-    Shape::udp("do bufsize=4096"),
-    Shape::tcp("do bufsize=4096 norec"),
-    Shape::udp("bufsize=100 option=10:0102030405060708"),
-];
-
 /// How many variants run at a time: each keeps about a processor busy.
 const PARALLEL: usize = 2;
-
-/// One in this many questions is asked in each of the [`SHAPES`].
-const SAMPLE: usize = 23;
 
 /// The departures that this part of the suite holds: headings of docs/departures.md.
 pub(crate) fn departures() -> impl Iterator<Item = &'static str> {
@@ -157,18 +120,14 @@ fn run(variant: &Variant, coredns: &Subject, callsign: &Subject) -> Result<Compa
     let api = Api::start(&manifests).map_err(|error| format!("the API server: {error}"))?;
     let names = names::names(&variant.data.objects(&manifests)?, variant.zones);
 
+    let coredns = Server::coredns(coredns, variant, &api)?;
+    let callsign = Server::callsign(callsign, variant, &api, &manifests)?;
     let mut servers = Pair {
-        coredns: Server::coredns(coredns, variant, &api)?,
-        callsign: Server::callsign(callsign, variant, &api, &manifests)?,
+        coredns: coredns.address,
+        callsign: callsign.address,
         compared: Compared::new(&variant.title, variant.departures),
     };
-    let questions = ask::questions(&names, if variant.full { TYPES } else { FEW_TYPES });
-    servers.ask(&questions, &Shape::udp(""))?;
-    let shapes = if variant.full { SHAPES } else { &[] };
-    for (at, shape) in shapes.iter().enumerate() {
-        let sample: Vec<_> = questions.iter().skip(at).step_by(SAMPLE).copied().collect();
-        servers.ask(&sample, shape)?;
-    }
+    servers.ask_all(&names, variant.depth)?;
     if servers.compared.answered == 0 {
         return Err("CoreDNS answered nothing: nothing was compared".to_owned());
     }

@@ -8,12 +8,12 @@ mod case;
 mod client;
 mod cluster;
 mod compare;
+mod connection;
 mod departures;
 mod http;
 mod placeholder;
 mod port;
 mod scenario;
-
 mod subject;
 mod upstream;
 mod wire;

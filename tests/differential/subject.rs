@@ -190,12 +190,17 @@ impl Process {
         self.wait(START)
     }
 
+    /// Its pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) -> Result<(), String> {
         let signal: Signal = format!("SIG{name}")
             .parse()
             .map_err(|_| format!("no signal SIG{name}"))?;
-        let pid = i32::try_from(self.child.id()).map_err(|error| error.to_string())?;
+        let pid = i32::try_from(self.pid()).map_err(|error| error.to_string())?;
         signal::kill(Pid::from_raw(pid), signal).map_err(|error| format!("SIG{name}: {error}"))
     }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::connection::take_message;
 use crate::port::Reservation;
 use crate::wire::message::Message;
 
@@ -286,12 +287,4 @@ fn serve_connection(
             return Ok(());
         }
     }
-}
-
-/// The first message of a stream's bytes, once it is complete.
-pub(crate) fn take_message(received: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let length = usize::from(u16::from_be_bytes(received.get(..2)?.try_into().ok()?));
-    let message = received.get(2..2 + length)?.to_vec();
-    received.drain(..2 + length);
-    Some(message)
 }

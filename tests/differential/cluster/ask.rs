@@ -1,8 +1,9 @@
 //! Asks both servers the same questions.
 
+use std::net::SocketAddr;
+
 use super::compare::{self, Compared};
 use super::exchange::{over_tcp, over_udp};
-use super::server::Server;
 use crate::wire::query::Query;
 
 /// Queries that are sent before their replies are compared.
@@ -12,11 +13,57 @@ const BATCH: usize = 8192;
 /// slice of a Service each time, so other records are the ones that find room.
 const ORDERS: usize = 200;
 
+/// The types that each name is asked for.
+const TYPES: &[&str] = &[
+    "A",
+    "AAAA",
+    "SRV",
+    "PTR",
+    "TXT",
+    "CNAME",
+    "SOA",
+    "NS",
+    "MX",
+    "ANY",
+    "HTTPS",
+    "TYPE65535",
+    "DS",
+    "AXFR",
+    "IXFR",
+];
+
+/// Of these, those that [`Depth::Brief`] asks for: an option can change something of them.
+const FEW_TYPES: &[&str] = &["A", "AAAA", "SRV", "PTR", "TXT", "CNAME", "NS", "MX"];
+
+/// The ways in which a sample of the questions is asked, besides a plain query over UDP.
+const SHAPES: &[Shape] = &[
+    Shape::tcp(""),
+    Shape::udp("norec cd"),
+    Shape::udp("ad"),
+    Shape::udp("bufsize=512"),
+    Shape::udp("bufsize=1232"),
+    Shape::udp("do bufsize=4096"),
+    Shape::tcp("do bufsize=4096 norec"),
+    Shape::udp("bufsize=100 option=10:0102030405060708"),
+];
+
+/// One in this many questions is asked in each of the [`SHAPES`].
+const SAMPLE: usize = 23;
+
+/// How much is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Every name with the types that an option can change something of.
+    Brief,
+    /// Every name with every type, and a sample of the questions in other ways.
+    Full,
+}
+
 /// A name and a type.
-pub(crate) type Question<'a> = (&'a str, &'a str);
+type Question<'a> = (&'a str, &'a str);
 
 /// How a question is asked.
-pub(crate) struct Shape {
+struct Shape {
     /// The query's options, apart by spaces.
     options: &'static str,
     tcp: bool,
@@ -24,7 +71,7 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// Over UDP with these options.
-    pub(crate) const fn udp(options: &'static str) -> Self {
+    const fn udp(options: &'static str) -> Self {
         Self {
             options,
             tcp: false,
@@ -32,7 +79,7 @@ impl Shape {
     }
 
     /// Over TCP with these options.
-    pub(crate) const fn tcp(options: &'static str) -> Self {
+    const fn tcp(options: &'static str) -> Self {
         Self { options, tcp: true }
     }
 
@@ -49,15 +96,33 @@ impl Shape {
 
 /// Both servers, and what their answers came to.
 pub(crate) struct Pair {
-    pub(crate) coredns: Server,
-    pub(crate) callsign: Server,
+    /// Where CoreDNS is.
+    pub(crate) coredns: SocketAddr,
+    /// Where callsign is.
+    pub(crate) callsign: SocketAddr,
+    /// What came of the questions so far.
     pub(crate) compared: Compared,
 }
 
 impl Pair {
-    /// Asks both servers, and notes what differs.
-    pub(crate) fn ask(&mut self, questions: &[Question<'_>], shape: &Shape) -> Result<(), String> {
-        let servers = [self.coredns.address, self.callsign.address];
+    /// Asks both servers for all names, and notes what differs.
+    pub(crate) fn ask_all(&mut self, names: &[String], depth: Depth) -> Result<(), String> {
+        let (types, shapes) = match depth {
+            Depth::Brief => (FEW_TYPES, [].as_slice()),
+            Depth::Full => (TYPES, SHAPES),
+        };
+        let questions = questions(names, types);
+        self.ask(&questions, &Shape::udp(""))?;
+        for (at, shape) in shapes.iter().enumerate() {
+            let sample: Vec<_> = questions.iter().skip(at).step_by(SAMPLE).copied().collect();
+            self.ask(&sample, shape)?;
+        }
+        Ok(())
+    }
+
+    /// Asks both servers in one way.
+    fn ask(&mut self, questions: &[Question<'_>], shape: &Shape) -> Result<(), String> {
+        let servers = [self.coredns, self.callsign];
         for batch in questions.chunks(BATCH) {
             let messages = batch
                 .iter()
@@ -97,7 +162,7 @@ impl Pair {
             if !compare::differ_in_cut(theirs.as_deref(), ours) {
                 break;
             }
-            let [again] = over_udp([self.coredns.address], &[message.to_vec()])?;
+            let [again] = over_udp([self.coredns], &[message.to_vec()])?;
             theirs = again.into_iter().next().flatten();
         }
         Ok(theirs)
@@ -105,7 +170,7 @@ impl Pair {
 }
 
 /// Each name with each type.
-pub(crate) fn questions<'a>(names: &'a [String], types: &[&'a str]) -> Vec<Question<'a>> {
+fn questions<'a>(names: &'a [String], types: &[&'a str]) -> Vec<Question<'a>> {
     let questions = names
         .iter()
         .flat_map(|name| types.iter().map(move |rtype| (name.as_str(), *rtype)));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use crate::client::{Connection, Received};
+use crate::connection::{Connection, Received};
 
 /// Queries that may be without a reply. What they bring back stays far below the buffer that the
 /// kernel gives a socket.

@@ -1,5 +1,6 @@
 //! The Corefiles under which a cluster is compared.
 
+use super::ask::Depth;
 use super::data::Data;
 use super::departure::{STORED, UNREADABLE, UNSYNCED};
 
@@ -11,8 +12,8 @@ pub(crate) struct Variant {
     pub(crate) data: Data,
     /// The zones whose names are asked for, beside the reverse ones.
     pub(crate) zones: &'static [&'static str],
-    /// Whether every type is asked for, and a sample of the questions in other ways.
-    pub(crate) full: bool,
+    /// How much is asked.
+    pub(crate) depth: Depth,
     /// Whether CoreDNS reads its objects as a stream of events (WatchList) instead of a list.
     pub(crate) streamed: bool,
     /// The departures that may be seen.
@@ -85,7 +86,7 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
         variants.push(Variant {
             title: format!("random {seed}: {}", options.replace("\n ", ", ")),
             data: Data::Random(seed),
-            full: true,
+            depth: Depth::Full,
             departures: &[],
             ..self::options("", options)
         });
@@ -317,7 +318,7 @@ fn block(title: &str, zones: &'static [&'static str], corefile: &str) -> Variant
         title: title.to_owned(),
         data: Data::Written,
         zones,
-        full: false,
+        depth: Depth::Brief,
         streamed: false,
         departures: &[UNREADABLE],
         corefile: corefile.to_owned(),
@@ -326,6 +327,9 @@ fn block(title: &str, zones: &'static [&'static str], corefile: &str) -> Variant
 
 impl Variant {
     fn in_full(self) -> Self {
-        Self { full: true, ..self }
+        Self {
+            depth: Depth::Full,
+            ..self
+        }
     }
 }

@@ -7,8 +7,9 @@ use regex::Regex;
 
 use super::{DEADLINE, LogReader, PAUSE, Report, SETTLED, World};
 use crate::case::{Step, repeated};
-use crate::client::{Connection, Received, Request};
+use crate::client::Request;
 use crate::compare::{self, Normalise, duration};
+use crate::connection::{Connection, Received};
 use crate::http;
 use crate::subject::status_text;
 use crate::wire::message::Message;

@@ -1,0 +1,105 @@
+//! A client's TCP connection, and what comes of a request.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// What came of a request.
+pub(crate) enum Received {
+    /// A message.
+    Message(Vec<u8>),
+    /// Nothing in time.
+    Nothing,
+    /// ICMP or RST: nobody listens.
+    Refused,
+    /// The server closed the connection.
+    Closed,
+}
+
+/// What an error of a socket says of a request.
+pub(crate) fn failed(error: &std::io::Error) -> Received {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => Received::Refused,
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Received::Closed,
+        _ => Received::Nothing,
+    }
+}
+
+/// A TCP connection to the server.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    /// Opens one.
+    pub(crate) fn open(to: SocketAddr) -> Result<Self, String> {
+        let stream = TcpStream::connect(to).map_err(|error| format!("to {to}: {error}"))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| error.to_string())?;
+        Ok(stream.into())
+    }
+
+    /// The client's port.
+    pub(crate) fn client_port(&self) -> Option<u16> {
+        self.stream.local_addr().ok().map(|address| address.port())
+    }
+
+    /// Sends one message with its length before it.
+    pub(crate) fn send(&mut self, message: &[u8]) -> Result<(), String> {
+        let length = u16::try_from(message.len()).map_err(|error| error.to_string())?;
+        self.write(&[&length.to_be_bytes(), message].concat())
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.stream
+            .write_all(bytes)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Says that no more is to come from this side.
+    pub(crate) fn finish(&self) -> Result<(), String> {
+        self.stream
+            .shutdown(std::net::Shutdown::Write)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Waits for the next message.
+    pub(crate) fn receive(&mut self, patience: Duration) -> Received {
+        let mut chunk = [0; 16_384];
+        if let Err(error) = self.stream.set_read_timeout(Some(patience)) {
+            return failed(&error);
+        }
+        loop {
+            if let Some(message) = take_message(&mut self.received) {
+                return Received::Message(message);
+            }
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Received::Closed,
+                Ok(length) => self
+                    .received
+                    .extend_from_slice(chunk.get(..length).unwrap_or_default()),
+                Err(error) => return failed(&error),
+            }
+        }
+    }
+}
+
+impl From<TcpStream> for Connection {
+    fn from(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+}
+
+/// The first message of a stream's bytes, once it is complete.
+pub(crate) fn take_message(received: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let length = usize::from(u16::from_be_bytes(received.get(..2)?.try_into().ok()?));
+    let message = received.get(2..2 + length)?.to_vec();
+    received.drain(..2 + length);
+    Some(message)
+}

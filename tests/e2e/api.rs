@@ -1,0 +1,199 @@
+//! The driver's own client of the API server: it may do everything.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hyper::{Method, Request};
+use kube::Client;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// Where the API server has the objects of each kind.
+const KINDS: &[(&str, &str, &str)] = &[
+    ("Deployment", "/apis/apps/v1", "deployments"),
+    ("Endpoints", "/api/v1", "endpoints"),
+    (
+        "EndpointSlice",
+        "/apis/discovery.k8s.io/v1",
+        "endpointslices",
+    ),
+    ("Namespace", "/api/v1", "namespaces"),
+    ("Node", "/api/v1", "nodes"),
+    ("Pod", "/api/v1", "pods"),
+    ("Service", "/api/v1", "services"),
+    ("ServiceAccount", "/api/v1", "serviceaccounts"),
+    ("ServiceCIDR", "/apis/networking.k8s.io/v1", "servicecidrs"),
+    ("StatefulSet", "/apis/apps/v1", "statefulsets"),
+];
+
+/// A client, and the runtime that it works in. Its methods wait for what the API server says.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) client: Client,
+}
+
+/// The object of a kind, in a namespace (or empty), with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Place<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// A place by its three words.
+    pub(crate) const fn new(kind: &'a str, namespace: &'a str, name: &'a str) -> Self {
+        Self {
+            kind,
+            namespace,
+            name,
+        }
+    }
+
+    /// Where an object says that it is.
+    pub(crate) fn of(object: &'a Value) -> Self {
+        let text = |pointer| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        Self {
+            kind: text("/kind"),
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+        }
+    }
+
+    /// The path of all objects of the kind in the namespace; of all namespaces where it is empty.
+    pub(crate) fn collection(&self) -> Result<String, String> {
+        let known = KINDS.iter().find(|(kind, _, _)| *kind == self.kind);
+        let (_, group, plural) = known.ok_or_else(|| format!("no kind {:?}", self.kind))?;
+        Ok(match self.namespace {
+            "" => format!("{group}/{plural}"),
+            namespace => format!("{group}/namespaces/{namespace}/{plural}"),
+        })
+    }
+
+    /// The object's own path.
+    pub(crate) fn path(&self) -> Result<String, String> {
+        Ok(format!("{}/{}", self.collection()?, self.name))
+    }
+}
+
+impl Api {
+    /// A client of the API server that a kubeconfig names.
+    pub(crate) fn connect(kubeconfig: &Path) -> Result<Self, String> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
+        let client = runtime.block_on(async {
+            let file = Kubeconfig::read_from(kubeconfig).map_err(|error| error.to_string())?;
+            let options = KubeConfigOptions::default();
+            let config = Config::from_custom_kubeconfig(file, &options);
+            let config = config.await.map_err(|error| error.to_string())?;
+            Client::try_from(config).map_err(|error| error.to_string())
+        })?;
+        Ok(Self {
+            runtime: Arc::new(runtime),
+            client,
+        })
+    }
+
+    /// Makes an object what it is in this text, and each of several (server-side apply).
+    pub(crate) fn apply(&self, manifests: &str) -> Result<(), String> {
+        let objects: Vec<Value> =
+            serde_saphyr::from_multiple(manifests).map_err(|error| error.to_string())?;
+        objects.iter().try_for_each(|object| self.apply_one(object))
+    }
+
+    /// Makes an object what it is here.
+    pub(crate) fn apply_one(&self, object: &Value) -> Result<(), String> {
+        let path = Place::of(object).path()? + "?fieldManager=e2e&force=true";
+        self.request(Method::PATCH, &path, Some((APPLY, object)))
+            .map(drop)
+    }
+
+    /// A new object.
+    pub(crate) fn create(&self, object: &Value) -> Result<(), String> {
+        let path = Place::of(object).collection()?;
+        self.request(Method::POST, &path, Some((JSON, object)))
+            .map(drop)
+    }
+
+    /// Changes what the patch names (a merge patch).
+    pub(crate) fn patch(&self, place: Place<'_>, patch: &Value) -> Result<(), String> {
+        self.request(Method::PATCH, &place.path()?, Some((MERGE, patch)))
+            .map(drop)
+    }
+
+    /// Sets the number of a controller's pods.
+    pub(crate) fn scale(&self, place: Place<'_>, replicas: u32) -> Result<(), String> {
+        self.patch(place, &json!({"spec": {"replicas": replicas}}))
+    }
+
+    /// Deletes an object; namespaces and controllers take what is in them along.
+    pub(crate) fn delete(&self, place: Place<'_>) -> Result<(), String> {
+        let path = place.path()? + "?propagationPolicy=Background";
+        self.request(Method::DELETE, &path, None).map(drop)
+    }
+
+    /// An object as it is.
+    pub(crate) fn get(&self, place: Place<'_>) -> Result<Value, String> {
+        self.request(Method::GET, &place.path()?, None)
+    }
+
+    /// All objects of a kind in a namespace, or everywhere; each says its kind.
+    pub(crate) fn list(&self, kind: &str, namespace: &str) -> Result<Vec<Value>, String> {
+        let path = Place::new(kind, namespace, "").collection()?;
+        let mut list = self.request(Method::GET, &path, None)?;
+        let version = list["apiVersion"].take();
+        let Value::Array(mut items) = list["items"].take() else {
+            return Err(format!("{path} is no list"));
+        };
+        for item in &mut items {
+            item["apiVersion"] = version.clone();
+            item["kind"] = json!(kind);
+        }
+        Ok(items)
+    }
+
+    /// What the API server answers to a request.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<Value, String> {
+        self.runtime
+            .block_on(exchange(&self.client, method, path, body))
+    }
+}
+
+/// The content types of bodies.
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const MERGE: &str = "application/merge-patch+json";
+pub(crate) const APPLY: &str = "application/apply-patch+yaml";
+
+/// What the API server answers to a request.
+pub(crate) async fn exchange(
+    client: &Client,
+    method: Method,
+    path: &str,
+    body: Option<(&str, &Value)>,
+) -> Result<Value, String> {
+    let what = format!("{method} {path}");
+    let mut request = Request::builder().method(method).uri(path);
+    let mut bytes = Vec::new();
+    if let Some((content_type, body)) = body {
+        request = request.header("content-type", content_type);
+        bytes = body.to_string().into_bytes();
+    }
+    let request = request.body(bytes).map_err(|error| error.to_string())?;
+    let answer = client.request(request).await;
+    answer.map_err(|error| format!("{what}: {error}"))
+}

@@ -1,0 +1,85 @@
+//! The tests, each with the sentence that it holds.
+
+mod change;
+mod fault;
+mod random;
+mod service;
+
+use crate::world::World;
+
+/// A test.
+pub(crate) struct Case {
+    /// What holds.
+    pub(crate) name: &'static str,
+    /// What is wrong, where it does not.
+    pub(crate) run: fn(&mut World) -> Result<(), String>,
+}
+
+/// All tests, in the order in which they are run. Those of faults come last: they leave a control
+/// plane behind that has been through much.
+pub(crate) const ALL: &[Case] = &[
+    Case {
+        name: "the zone's own names",
+        run: service::zone,
+    },
+    Case {
+        name: "each type of Service, with endpoints of each kind",
+        run: service::types,
+    },
+    Case {
+        name: "pods by their addresses, if they are there",
+        run: service::pods,
+    },
+    Case {
+        name: "a Deployment of 1, 5, no and 3 pods",
+        run: change::scale,
+    },
+    Case {
+        name: "a StatefulSet of 1, 3 and 2 pods, by their names",
+        run: change::stateful,
+    },
+    Case {
+        name: "endpoints become ready, unready, and terminate",
+        run: change::readiness,
+    },
+    Case {
+        name: "a Service is deleted and comes back as another",
+        run: change::recreate,
+    },
+    Case {
+        name: "a Service in several slices, which come and go",
+        run: change::slices,
+    },
+    Case {
+        name: "labels change: what a selector takes comes and goes",
+        run: change::labels,
+    },
+    Case {
+        name: "a namespace is deleted",
+        run: change::namespace,
+    },
+    Case {
+        name: "random objects, changed at random: by events, and by a list",
+        run: random::clusters,
+    },
+    Case {
+        name: "the API server is stopped for a while",
+        run: fault::stopped,
+    },
+    Case {
+        name: "the API server is killed and comes back",
+        run: fault::killed,
+    },
+    Case {
+        name: "servers that start before the API server",
+        run: fault::started_without,
+    },
+    Case {
+        name: "changes that nobody sees: the watch comes back to a history that is gone",
+        run: fault::forgotten,
+    },
+    Case {
+        name: "a slow way to the API server, and one that breaks",
+        run: fault::slow,
+    },
+];

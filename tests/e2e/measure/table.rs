@@ -1,0 +1,61 @@
+//! The figures, as a table in Markdown.
+
+/// The figures of one size of the cluster.
+pub(super) struct Table {
+    size: usize,
+    rows: Vec<(String, [Vec<f64>; 2])>,
+}
+
+impl Table {
+    /// None yet.
+    pub(super) fn new(size: usize) -> Self {
+        Self {
+            size,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Prints the table's head.
+    pub(super) fn head() {
+        println!("| Services | what | CoreDNS | callsign | ratio |");
+        println!("| ---: | --- | ---: | ---: | ---: |");
+    }
+
+    /// Adds a figure of a server.
+    pub(super) fn add(&mut self, what: &str, server: &str, figure: f64) {
+        let at = self.rows.iter().position(|(row, _)| row == what);
+        let at = at.unwrap_or_else(|| {
+            self.rows.push((what.to_owned(), Default::default()));
+            self.rows.len() - 1
+        });
+        if let Some((_, [coredns, callsign])) = self.rows.get_mut(at) {
+            let of = if server == "CoreDNS" {
+                coredns
+            } else {
+                callsign
+            };
+            of.push(figure);
+        }
+    }
+
+    /// Prints the medians, and how many times more CoreDNS needs.
+    pub(super) fn print(&self) {
+        for (what, [coredns, callsign]) in &self.rows {
+            let (theirs, ours) = (median(coredns), median(callsign));
+            let ratio = match ours > 0.0 && theirs > 0.0 {
+                true => format!("{:.1}", theirs / ours),
+                false => String::new(),
+            };
+            println!(
+                "| {} | {what} | {theirs:.2} | {ours:.2} | {ratio} |",
+                self.size
+            );
+        }
+    }
+}
+
+fn median(figures: &[f64]) -> f64 {
+    let mut figures = figures.to_vec();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,277 @@
+//! What a test has at hand: the API server, and both servers that watch it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use callsign::kubernetes::manifests::Options;
+use serde_json::json;
+
+use crate::api::{Api, Place};
+use crate::differential::cluster::ask::{Depth, Pair};
+use crate::differential::cluster::compare::Compared;
+use crate::differential::cluster::data;
+use crate::differential::cluster::exchange::over_udp;
+use crate::differential::cluster::names::names;
+use crate::kubelet;
+use crate::plane::Plane;
+use crate::server::{Server, View};
+use crate::wire::message::Message;
+use crate::wire::query::Query;
+
+/// How long a change may take until both servers tell of it. Controllers come in between; and each
+/// of CoreDNS's watches waits for up to half a minute when it has lost the API server.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A name, a type, and what is answered, as [`Answer`] has it.
+pub(crate) type Row<'a> = (&'a str, &'a str, &'a str);
+
+/// The control plane and the servers.
+pub(crate) struct World {
+    pub(crate) api: Api,
+    pub(crate) plane: Plane,
+    pub(crate) coredns: Server,
+    pub(crate) callsign: Server,
+    kubeconfig: PathBuf,
+    settled: AtomicUsize,
+}
+
+impl World {
+    /// Starts both servers on the control plane that `tests/e2e/up` has started.
+    pub(crate) fn start() -> Result<Self, String> {
+        let plane = Plane::from_environment()?;
+        let api = Api::connect(&plane.state("admin.kubeconfig"))?;
+        kubelet::start(&api)?;
+        let kubeconfig = plane.state("dns.kubeconfig");
+        let world = Self {
+            coredns: Server::start("CoreDNS", &kubeconfig)?,
+            callsign: Server::start("callsign", &kubeconfig)?,
+            api,
+            plane,
+            kubeconfig,
+            settled: AtomicUsize::new(0),
+        };
+        world.new_namespace("sentinel", "no")?;
+        Ok(world)
+    }
+
+    /// Both servers anew: what they know comes from a list, and no longer from events.
+    pub(crate) fn restart(&mut self) -> Result<(), String> {
+        self.coredns = Server::start("CoreDNS", &self.kubeconfig)?;
+        self.callsign = Server::start("callsign", &self.kubeconfig)?;
+        Ok(())
+    }
+
+    /// As [`Self::restart`], but they reach the API server by way of a proxy.
+    pub(crate) fn restart_by_way_of(&mut self, proxy: SocketAddr) -> Result<(), String> {
+        let text = std::fs::read_to_string(&self.kubeconfig).map_err(|error| error.to_string())?;
+        let text = text.replace(&self.plane.api.to_string(), &proxy.to_string());
+        let kubeconfig = self.plane.state("proxy.kubeconfig");
+        std::fs::write(&kubeconfig, text).map_err(|error| error.to_string())?;
+        self.coredns = Server::start("CoreDNS", &kubeconfig)?;
+        self.callsign = Server::start("callsign", &kubeconfig)?;
+        Ok(())
+    }
+
+    /// Both servers.
+    pub(crate) fn servers(&self) -> [&Server; 2] {
+        [&self.coredns, &self.callsign]
+    }
+
+    /// Waits until both servers answer each row as it says; how long each of them took.
+    pub(crate) fn expect(&self, view: View, rows: &[Row<'_>]) -> Result<[Duration; 2], String> {
+        let began = Instant::now();
+        let mut took = [None; 2];
+        until(|| {
+            let mut problems = String::new();
+            for (server, took) in self.servers().into_iter().zip(&mut took) {
+                match wrong(server, view, rows) {
+                    _ if took.is_some() => {}
+                    None => *took = Some(began.elapsed()),
+                    Some(problem) => problems += &format!("{problem}\n{}", server.tail()),
+                }
+            }
+            (!problems.is_empty()).then_some(problems)
+        })?;
+        Ok(took.map(Option::unwrap_or_default))
+    }
+
+    /// Waits until both servers have seen all that was changed before: objects of each kind come in
+    /// the order of their changes, so the last one is there when all are.
+    pub(crate) fn settle(&self) -> Result<(), String> {
+        let number = self.settled.fetch_add(1, Ordering::SeqCst) + 1;
+        let (high, low) = (number / 250, number % 250 + 1);
+        let namespace = format!("sentinel-{number}");
+        let (endpoint, pod) = (
+            format!("10.246.{high}.{low}"),
+            format!("10.247.{high}.{low}"),
+        );
+        self.api.apply(&format!(
+            "
+apiVersion: v1
+kind: Namespace
+metadata: {{name: {namespace}, labels: {{exposed: 'yes'}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: last, namespace: {namespace}, labels: {{tier: front}}}}
+spec: {{clusterIP: None}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: last, namespace: {namespace}, labels: {{kubernetes.io/service-name: last, tier: front}}}}
+addressType: IPv4
+endpoints: [{{addresses: [{endpoint}]}}]
+"
+        ))?;
+        let metadata =
+            json!({"name": namespace, "namespace": "sentinel", "annotations": {"ip": pod}});
+        let object = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": metadata,
+            "spec": {"nodeName": "node1", "automountServiceAccountToken": false,
+                     "containers": [{"name": "c", "image": "none"}]},
+        });
+        self.api.apply_one(&object)?;
+        let service = format!("last.{namespace}.svc.cluster.local.");
+        let name = format!("{}.sentinel.pod.cluster.local.", pod.replace('.', "-"));
+        for view in View::ALL {
+            self.expect(view, &[(&service, "A", &endpoint)])?;
+        }
+        self.expect(View::Verified, &[(&name, "A", &pod)]).map(drop)
+    }
+
+    /// Asks both servers for all names that the objects of a namespace give (of all namespaces,
+    /// where it is empty), in each view. What differs is the error. Returns the number of questions.
+    ///
+    /// In brief, the names of a namespace are those in it, and those of its addresses.
+    pub(crate) fn agree(&self, namespace: &str, depth: Depth) -> Result<usize, String> {
+        self.settle()?;
+        let mut names = self.names(namespace)?;
+        if depth == Depth::Brief && !namespace.is_empty() {
+            let inside = format!(".{namespace}.");
+            names.retain(|name| name.contains(&inside) || name.ends_with(".arpa."));
+        }
+        let mut asked = 0;
+        let mut problems = String::new();
+        for view in View::ALL {
+            let mut pair = Pair {
+                coredns: self.coredns.address(view),
+                callsign: self.callsign.address(view),
+                compared: Compared::new(&format!("{view:?}"), &[]),
+            };
+            pair.ask_all(&names, depth)?;
+            asked += pair.compared.asked;
+            if !pair.compared.differences.is_empty() {
+                problems += &format!("{}\n", pair.compared);
+            }
+        }
+        if problems.is_empty() {
+            Ok(asked)
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Makes a namespace, and waits until pods can be made in it.
+    pub(crate) fn new_namespace(&self, name: &str, exposed: &str) -> Result<(), String> {
+        self.api.apply(&format!(
+            "{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {{exposed: '{exposed}'}}}}}}"
+        ))?;
+        let account = Place::new("ServiceAccount", name, "default");
+        until(|| self.api.get(account).err())
+    }
+
+    /// All names of a namespace, and many that do not exist.
+    fn names(&self, namespace: &str) -> Result<Vec<String>, String> {
+        let mut items = self.api.list("Namespace", "")?;
+        if !namespace.is_empty() {
+            items.retain(|item| item["metadata"]["name"] == namespace);
+        }
+        for kind in ["Service", "EndpointSlice", "Pod"] {
+            items.extend(self.api.list(kind, namespace)?);
+        }
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        std::fs::write(directory.path().join("list.json"), list.to_string())
+            .map_err(|error| error.to_string())?;
+        let options = Options {
+            pods: true,
+            ..Options::default()
+        };
+        let objects = data::load(directory.path(), options)?;
+        Ok(names(&objects, &["cluster.local"]))
+    }
+
+    /// Waits until an object is gone.
+    pub(crate) fn gone(&self, place: Place<'_>) -> Result<(), String> {
+        until(|| {
+            let found = self.api.get(place).is_ok();
+            found.then(|| format!("{place:?} is still there"))
+        })
+    }
+}
+
+/// Waits until there is no problem any more.
+pub(crate) fn until(mut problem: impl FnMut() -> Option<String>) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(problem) = problem() {
+        if Instant::now() > deadline {
+            return Err(problem);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// The rows that a server answers in another way, if there are some.
+pub(crate) fn wrong(server: &Server, view: View, rows: &[Row<'_>]) -> Option<String> {
+    let mut wrong = String::new();
+    for (name, rtype, expected) in rows {
+        let answer = ask(server.address(view), name, rtype);
+        if !answer.as_ref().is_ok_and(|answer| answer == expected) {
+            let answer = answer.unwrap_or_else(|problem| problem);
+            let server = server.name;
+            wrong +=
+                &format!("{server} ({view:?}): {name} {rtype}\n  - {expected}\n  + {answer}\n");
+        }
+    }
+    (!wrong.is_empty()).then_some(wrong)
+}
+
+/// An answer as one line: the RDATA of its records in the order of their text, apart by `; `, with
+/// the type before those of another type than was asked for; NODATA, where there are none; or the
+/// response code.
+pub(crate) fn ask(server: SocketAddr, name: &str, rtype: &str) -> Result<String, String> {
+    let mut query = Query::parse(&[name, rtype])?;
+    query.id = 0;
+    let [replies] = over_udp([server], &[query.encode()?])?;
+    let Some(reply) = replies.into_iter().next().flatten() else {
+        return Ok("no reply".to_owned());
+    };
+    let lines = Message::decode(&reply)?.reply_lines(0, None, false);
+    let head = lines.first().map_or("", String::as_str);
+    let code = head.split([' ', ',']).next().unwrap_or_default();
+    if code != "NOERROR" {
+        return Ok(code.to_owned());
+    }
+    let mut records: Vec<String> = Vec::new();
+    for line in lines.iter().filter_map(|line| line.strip_prefix("answer ")) {
+        // OWNER TTL CLASS TYPE RDATA
+        let words: Vec<&str> = line.splitn(5, ' ').collect();
+        let [_, _, _, of, rdata] = words[..] else {
+            return Err(format!("an answer that cannot be read: {line}"));
+        };
+        records.push(if of == rtype {
+            rdata.to_owned()
+        } else {
+            format!("{of} {rdata}")
+        });
+    }
+    records.sort_unstable();
+    Ok(if records.is_empty() {
+        "NODATA".to_owned()
+    } else {
+        records.join("; ")
+    })
+}
