@@ -7,6 +7,7 @@
 pub mod examine;
 pub mod listen;
 pub mod plan;
+pub mod rehearse;
 mod reload;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,7 @@ use tracing::{info, warn};
 use crate::corefile::{Corefile, Environment as _, Errors, Input, System};
 use crate::duration::GoDuration;
 use crate::http;
+use crate::lookup::admin;
 use crate::metrics::Registry;
 use crate::plugin::prometheus::{Dropped, publish_plugins};
 use crate::plugin::setup::{Settings, Shared};
@@ -89,6 +91,7 @@ pub struct App {
     listeners: Listeners,
     http: http::Endpoints,
     running: Running,
+    admin: Arc<admin::State>,
 }
 
 /// The configuration that serves now.
@@ -105,6 +108,14 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// What is served from now on.
+struct Served {
+    keys: Vec<ListenKey>,
+    /// each zone and where it is served, for the banner
+    sites: Vec<String>,
+    servers: Vec<Arc<Server>>,
 }
 
 /// A configuration that is bound and not yet started.
@@ -129,6 +140,7 @@ impl App {
             listeners,
             http: endpoints,
             running: Running::of(Shared::default(), String::new(), Vec::new()),
+            admin: Arc::default(),
         };
         app.swap(prepared).await?;
         Ok(app)
@@ -149,6 +161,12 @@ impl App {
         )
         .await?;
         self.swap(prepared).await
+    }
+
+    /// What an admin socket answers from.
+    #[must_use]
+    pub fn admin(&self) -> Arc<admin::State> {
+        self.admin.clone()
     }
 
     /// The hash of the running Corefile's content.
@@ -198,7 +216,11 @@ impl App {
             bound,
             http,
         } = prepared;
-        let (served, sites) = self.serve(groups, bound)?;
+        let Served {
+            keys,
+            sites,
+            servers,
+        } = self.serve(groups, bound)?;
         let _ = plan.shared.listening.set(self.listeners.addresses());
         self.http.swap(http);
         telemetry::set_stacktrace(plan.shared.stacktrace);
@@ -207,23 +229,24 @@ impl App {
         let hash = std::mem::take(&mut plan.hash);
         let running = Running::of(plan.shared, hash, sites);
         running.start_tasks(tasks);
+        self.admin.set(servers, running.shared.exported());
         drop(std::mem::replace(&mut self.running, running));
-        self.listeners.retain(&served, self.options.drain);
+        self.listeners.retain(&keys, self.options.drain);
         Ok(())
     }
 
-    /// Gives each address its server blocks; those addresses, and the zones for the banner.
+    /// Gives each address its server blocks.
     fn serve(
         &mut self,
         groups: BTreeMap<ListenKey, Vec<Site>>,
         bound: Vec<Bound>,
-    ) -> Result<(Vec<ListenKey>, Vec<String>), StartError> {
+    ) -> Result<Served, StartError> {
         let siblings = groups.len();
         let mut bound: HashMap<_, _> = bound
             .into_iter()
             .map(|bound| (bound.wanted().clone(), bound))
             .collect();
-        let (mut served, mut sites, mut servers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut keys, mut sites, mut servers) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (key, group)) in groups.into_iter().enumerate() {
             let told = bound.get(&key).map(Bound::key);
             let told = told.or_else(|| self.listeners.bound_key(&key));
@@ -251,10 +274,14 @@ impl App {
                 Some(bound) => self.listeners.start(bound, serving)?,
                 None => self.listeners.swap(&key, serving),
             }
-            served.push(key);
+            keys.push(key);
         }
         publish_plugins(&self.metrics, &servers);
-        Ok((served, sites))
+        Ok(Served {
+            keys,
+            sites,
+            servers,
+        })
     }
 }
 

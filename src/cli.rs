@@ -2,11 +2,14 @@
 
 mod check;
 mod fmt;
+mod lint;
+mod lookup;
 mod node_local;
 mod serve;
 mod subject;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -76,6 +79,11 @@ struct Flags {
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     drain: Duration,
 
+    /// Socket that `callsign lookup` asks, read-only, for this user and root: @NAME (abstract), a
+    /// path, or off.
+    #[arg(long, value_name = "SOCKET", default_value = lookup::SOCKET)]
+    admin: String,
+
     #[arg(hide = true)]
     stray: Vec<String>,
 
@@ -92,6 +100,15 @@ struct Flags {
 enum Command {
     Check(check::Arguments),
     Fmt(fmt::Arguments),
+    Lint(lint::Arguments),
+    Lookup(lookup::Arguments),
+}
+
+/// The form of what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -121,6 +138,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match flags.command {
         Some(Command::Check(arguments)) => return check::run(&arguments),
         Some(Command::Fmt(arguments)) => return fmt::run(&arguments),
+        Some(Command::Lint(arguments)) => return lint::run(&arguments),
+        Some(Command::Lookup(arguments)) => return lookup::run(&arguments),
         None => {}
     }
     if !flags.stray.is_empty() {
@@ -138,6 +157,26 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     serve::run(flags)
+}
+
+/// A runtime for a subcommand, whose own thread asks and waits.
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the system gives no threads: {error}"))
+}
+
+/// Prints to standard output. Who reads it may stop in the middle.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn print_json(value: &impl serde::Serialize) {
+    // Types of our own, with texts for keys, can always be written.
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    print(&format!("{text}\n"));
 }
 
 /// Go takes `-conf` for `--conf`. A lone dash and `-p`, `-p53`, `-p=53` stay as they are.

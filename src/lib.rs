@@ -29,6 +29,7 @@ pub mod duration;
 pub mod http;
 pub mod interface;
 pub mod kubernetes;
+pub mod lookup;
 pub mod metrics;
 pub mod name;
 pub mod plugin;

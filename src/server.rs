@@ -19,9 +19,10 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, RecordType};
 use tokio::time::Instant;
 
+use crate::answer::Origin;
 use crate::chain::{BoxFuture, Chain, Failure, Outcome, Reply, Transfer};
 use crate::name::{MAX_NAME, Name, NameRef};
-use crate::query::{OwnedQuery, Query, Request, Transport, Work};
+use crate::query::{OwnedQuery, Query, Request, Step, Transport, Work};
 
 use decode::Decoded;
 
@@ -46,6 +47,19 @@ pub struct Block {
 }
 
 impl Block {
+    /// That this block takes the query, for a trace.
+    fn step(&self, listener: &str) -> Step {
+        let view = match &*self.view {
+            "" => String::new(),
+            view => format!(", view {view}"),
+        };
+        Step {
+            plugin: "",
+            what: format!("server block {} of {listener}{view}", self.zone),
+            place: None,
+        }
+    }
+
     /// The query with the metadata of this block; `None` where it keeps what it has.
     #[inline]
     fn enter<'r>(&'r self, query: &Query<'r>) -> Option<Query<'r>> {
@@ -168,6 +182,17 @@ impl Server {
 
     /// Takes one packet; a reply that is known at once is appended to `out`.
     pub fn handle(self: &Arc<Self>, packet: &[u8], arrival: Arrival, out: &mut Vec<u8>) -> Handled {
+        self.handle_with(packet, arrival, &Work::default(), out)
+    }
+
+    /// The same for a packet with work of its own, which may be [traced](Work::traced).
+    pub fn handle_with(
+        self: &Arc<Self>,
+        packet: &[u8],
+        arrival: Arrival,
+        work: &Work,
+        out: &mut Vec<u8>,
+    ) -> Handled {
         let mut scratch = [0; MAX_NAME];
         let decoded = match decode::decode(packet, &mut scratch) {
             Ok(decoded) => decoded,
@@ -208,7 +233,6 @@ impl Server {
         };
         let mut lower = [0; MAX_NAME];
         let lower = name.lower_into(&mut lower);
-        let work = Work::default();
         let query = Query {
             request: &request,
             name,
@@ -217,7 +241,7 @@ impl Server {
             qclass,
             opt,
             server: self,
-            work: &work,
+            work,
             metadata: None,
         };
         if qclass != DNSClass::IN && !self.any_class {
@@ -277,6 +301,7 @@ impl Server {
                     continue;
                 }
                 if query.qtype != RecordType::DS {
+                    query.note(|| block.step(&self.label));
                     return block.chain.start().serve(query);
                 }
                 // RFC 4035, 3.1.4.1: DS records are the parent's; the shortest suffix that is
@@ -326,6 +351,7 @@ impl Server {
 
 /// Renders an outcome for the client's own question.
 fn finish(outcome: Outcome, query: &Query<'_>, out: &mut Vec<u8>) -> Handled {
+    query.note(|| answered(&outcome));
     match outcome {
         Outcome::Answer(answer) => render::answer(&answer, query, out),
         Outcome::Failed(failure) => render::failure(&failure, query, out),
@@ -335,4 +361,29 @@ fn finish(outcome: Outcome, query: &Query<'_>, out: &mut Vec<u8>) -> Handled {
         }
     }
     Handled::Replied
+}
+
+/// Who gave the answer, for a trace.
+fn answered(outcome: &Outcome) -> Step {
+    let (plugin, what) = match outcome {
+        Outcome::Answer(answer) => {
+            let from = match answer.origin {
+                Origin::Zone => "answered from the cluster's state",
+                Origin::Upstream => "answered with what an upstream replied",
+                Origin::Local => "answered from its configuration",
+            };
+            (answer.plugin, from.to_owned())
+        }
+        Outcome::Failed(failure) => {
+            let error = failure.error.as_deref().unwrap_or("refused");
+            (failure.plugin, error.to_owned())
+        }
+        Outcome::Drop => ("", "dropped without a reply".to_owned()),
+        Outcome::Transfer(_) => ("", "a zone transfer".to_owned()),
+    };
+    Step {
+        plugin,
+        what,
+        place: None,
+    }
 }

@@ -6,9 +6,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
+use super::lookup::SOCKET;
 use super::{COREDNS_VERSION, Flags, LogFormat, platform};
 use crate::app::{self, App, Conf, End, Options, Signals};
 use crate::kubernetes::manifests::Source;
+use crate::lookup::admin;
 use crate::metrics::Registry;
 use crate::plugin::setup::Settings;
 use crate::telemetry::{self, Format};
@@ -77,6 +81,7 @@ async fn serve_until_end(flags: Flags, processors: usize, metrics: Arc<Registry>
             .or_else(|| embedded.then(sample)),
         strict_loop: flags.strict_loop,
         json_log: flags.log_format == LogFormat::Json,
+        is_rehearsal: false,
     };
     let options = Options {
         conf,
@@ -96,16 +101,45 @@ async fn serve_until_end(flags: Flags, processors: usize, metrics: Arc<Registry>
         Ok(app) => app,
         Err(error) => return fail(error),
     };
+    let admin = match open_admin(&flags.admin, &app) {
+        Ok(admin) => admin,
+        Err(error) => return fail(error),
+    };
     if let Err(error) = write_pid(flags.pidfile.as_deref()) {
         return fail(error);
     }
     if !flags.quiet {
         banner(&app, embedded);
     }
-    match app::run(app, signals).await {
+    let end = app::run(app, signals).await;
+    admin.cancel();
+    match end {
         End::Stopped => ExitCode::SUCCESS,
         End::AtOnce(code) => ExitCode::from(code),
     }
+}
+
+/// Opens the admin socket; what is returned closes it.
+fn open_admin(socket: &str, app: &App) -> Result<CancellationToken, String> {
+    let stop = CancellationToken::new();
+    if socket == "off" {
+        return Ok(stop);
+    }
+    match admin::listen(socket) {
+        Ok(listener) => {
+            tokio::spawn(admin::serve(listener, app.admin(), stop.clone()));
+        }
+        // The usual name is another server's on this machine; nobody asked for it.
+        Err(error) if socket == SOCKET => {
+            tracing::debug!("no admin socket at {socket}: {error}");
+        }
+        Err(error) => {
+            return Err(format!(
+                "cannot listen on the admin socket {socket}: {error}"
+            ));
+        }
+    }
+    Ok(stop)
 }
 
 /// The Corefile to serve, and whether it is the embedded one.

@@ -55,6 +55,40 @@ pub enum Source {
     Directory(PathBuf),
     /// the sample cluster of `config/cluster`, as it was when callsign was compiled
     Embedded,
+    /// a text that was given, with its name for messages
+    Text(Arc<str>, Arc<str>),
+}
+
+/// A file of manifests as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// the file's path, from the directory as it was given
+    pub file: Arc<str>,
+    /// what it holds
+    pub text: Arc<str>,
+}
+
+impl Source {
+    /// The texts of all files, in the order of their names. Blocks on the file system; what cannot
+    /// be read is left out here, and told by [`Manifests::load`].
+    #[must_use]
+    pub fn texts(&self) -> Vec<Text> {
+        match self {
+            Self::Directory(root) => files::texts(root),
+            Self::Embedded => {
+                let files = embedded::FILES.iter();
+                let text = |(file, text): &(&str, &str)| Text {
+                    file: (*file).into(),
+                    text: (*text).into(),
+                };
+                files.map(text).collect()
+            }
+            Self::Text(file, text) => vec![Text {
+                file: file.clone(),
+                text: text.clone(),
+            }],
+        }
+    }
 }
 
 /// What is asked of the source, as a DNS server would ask the API server.
@@ -129,6 +163,7 @@ impl Manifests {
         let mut files = match &self.source {
             Source::Directory(_) => files::Files::default(),
             Source::Embedded => files::Files::embedded(embedded::FILES),
+            Source::Text(name, text) => files::Files::embedded(&[(name, text)]),
         };
         if let Source::Directory(root) = &self.source {
             files.load(files::Scan::new(root));
@@ -151,6 +186,9 @@ impl Manifests {
         match self.source {
             Source::Directory(root) => watch::directory(root, self.options, events).await,
             Source::Embedded => watch::embedded(embedded::FILES, self.options, events).await,
+            Source::Text(name, text) => {
+                watch::embedded(&[(&name, &text)], self.options, events).await;
+            }
         }
     }
 }

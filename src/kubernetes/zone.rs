@@ -233,6 +233,13 @@ impl Zone {
         services
     }
 
+    /// The names of all namespaces that are there, in no order.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<String> {
+        let all = self.namespaces.iter().filter(|known| known.0.exists());
+        all.map(|known| known.0.name().to_owned()).collect()
+    }
+
     /// A pod that has this address: the first by namespace and name, should there be several.
     #[must_use]
     pub fn pod_at(&self, address: IpAddr) -> Option<Arc<Pod>> {

@@ -65,8 +65,39 @@ pub(super) struct Link {
     most_waiting: i64,
     /// What looks for loops through this link, where the block has `loop`.
     probe: Option<Arc<Probe>>,
+    /// In a rehearsal: where queries would go, and the directive's place.
+    rehearsal: Option<Rehearsal>,
     metrics: Arc<ForwardMetrics>,
 }
+
+/// What a link tells in place of asking an upstream.
+struct Rehearsal {
+    upstreams: String,
+    place: Arc<str>,
+}
+
+impl Rehearsal {
+    fn of(setup: &Setup<'_>, config: &Config) -> Option<Self> {
+        let targets = config.targets.iter().map(ToString::to_string);
+        setup.shared.settings.is_rehearsal.then(|| Self {
+            upstreams: targets.collect::<Vec<_>>().join(", "),
+            place: config.place.clone(),
+        })
+    }
+
+    fn serve(&self, query: &Query<'_>) -> Reply {
+        query.note(|| Step {
+            plugin: NAME,
+            what: format!("{WOULD_FORWARD}{}", self.upstreams),
+            place: Some(self.place.clone()),
+        });
+        Failure::new(NAME, ResponseCode::ServFail, "a rehearsal asks no upstream").into()
+    }
+}
+
+/// How the step of a [rehearsal](crate::plugin::setup::Settings::is_rehearsal) starts; the
+/// upstreams follow.
+pub const WOULD_FORWARD: &str = "would be forwarded to ";
 
 /// Reads the directive: one link for each time that it stands in the block.
 ///
@@ -87,8 +118,10 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     });
     let last = configs.len().saturating_sub(1);
     for (at, config) in configs.into_iter().enumerate() {
+        let rehearsal = Rehearsal::of(setup, &config);
         let link = start::link(setup, config, |config| Link {
             config,
+            rehearsal,
             has_next: at < last,
             upstreams: ArcSwap::default(),
             flights: Flights::default(),
@@ -115,6 +148,9 @@ impl Plugin for Forward {
         }
         if let Some(failure) = link.loops(query) {
             return failure.into();
+        }
+        if let Some(rehearsal) = &link.rehearsal {
+            return rehearsal.serve(query);
         }
         let (flight, places) = match link.fly(query) {
             Ok(flight) => flight,

@@ -19,7 +19,7 @@ use hickory_proto::rr::RecordType;
 use crate::answer::{Answer, ExtendedError, Origin};
 use crate::chain::{Failure, Next, Plugin, Reply};
 use crate::kubernetes::name::{self, Grammar, Parsed};
-use crate::kubernetes::zone::{Found, Selection, View, Zone};
+use crate::kubernetes::zone::{Found, Selection, Shape, View, Zone};
 use crate::name::{Name, NameRef};
 use crate::query::{Query, Step};
 
@@ -91,6 +91,8 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     setup.once()?;
     let config = Config::parse(setup)?;
     let cluster = source::attach(&config, setup)?;
+    let block = setup.shared.block;
+    setup.shared.exports.push((block, cluster.clone()));
     let place = setup
         .directive
         .tokens()
@@ -311,11 +313,13 @@ fn at(seconds: u32) -> String {
 /// What a Service is, for a trace.
 fn explain(selection: &Selection<'_>) -> String {
     let entry = selection.entry();
-    format!(
-        "Service with {} endpoints ready and {} not",
-        entry.ready(),
-        entry.not_ready()
-    )
+    let what = match entry.shape() {
+        Shape::Headless => "headless Service",
+        _ => "Service",
+    };
+    let (ready, not_ready) = (entry.ready(), entry.not_ready());
+    let word = if ready == 1 { "endpoint" } else { "endpoints" };
+    format!("{what} with {ready} {word} ready and {not_ready} not")
 }
 
 #[cfg(test)]

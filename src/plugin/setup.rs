@@ -113,6 +113,8 @@ pub struct Settings {
     pub strict_loop: bool,
     /// Log lines are JSON.
     pub json_log: bool,
+    /// Nothing is asked of anyone: `forward` tells what it would ask.
+    pub is_rehearsal: bool,
 }
 
 /// What all blocks of one configuration share.
@@ -239,6 +241,13 @@ impl Shared {
         };
         self.kept.insert(key, Arc::new(kept));
         value
+    }
+
+    /// All things of a kind that plugins put up for others.
+    #[must_use]
+    pub fn exported<T: Send + Sync + 'static>(&self) -> Vec<Arc<T>> {
+        let all = self.exports.iter().map(|(_, export)| export.clone());
+        all.filter_map(|export| export.downcast().ok()).collect()
     }
 
     /// Names a task of this configuration: it starts when the listeners are bound, and is stopped

@@ -13,6 +13,7 @@ mod decode;
 mod docs;
 mod house;
 mod lifecycle;
+mod lookup;
 mod message;
 mod monitoring;
 mod program;

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::document;
 use super::manifest::Manifest;
-use super::{Place, Problem};
+use super::{Place, Problem, Text};
 
 /// Larger files are refused: a whole cluster of ten thousand Services is 10 MB.
 const MAX_FILE: u64 = 64 << 20;
@@ -221,6 +221,21 @@ impl Files {
         }
         problems
     }
+}
+
+/// What can be read of a directory, as it stands.
+pub(super) fn texts(root: &Path) -> Vec<Text> {
+    let texts = Scan::new(root)
+        .files
+        .into_iter()
+        .filter_map(|(path, stamp)| {
+            let text = String::from_utf8(read(&path, stamp.size).ok()?).ok()?;
+            Some(Text {
+                file: path.to_string_lossy().into(),
+                text: text.into(),
+            })
+        });
+    texts.collect()
 }
 
 type Job = (PathBuf, Stamp, File);

@@ -70,6 +70,17 @@ pub(super) enum Target {
     Host(String, u16, Option<TargetTls>),
 }
 
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let over = |tls: &Option<TargetTls>| if tls.is_some() { "tls://" } else { "" };
+        match self {
+            Self::Address(address, tls) => write!(f, "{}{address}", over(tls)),
+            Self::Line(address) => write!(f, "{address}"),
+            Self::Host(host, port, tls) => write!(f, "{}{host}:{port}", over(tls)),
+        }
+    }
+}
+
 /// The TLS of a target.
 #[derive(Clone)]
 pub(super) struct TargetTls {

@@ -1,0 +1,225 @@
+//! A cluster that is manifests only, as a lookup reads it.
+
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use tokio::runtime::Runtime;
+
+use crate::app::Conf;
+use crate::app::rehearse::{Rehearsal, rehearse};
+use crate::corefile::nearest;
+use crate::kubernetes::manifests::{Loaded, Manifests, Options, Severity, Source, Text};
+use crate::kubernetes::object::{Object, ServiceKind};
+use crate::lookup::inventory::Inventory;
+use crate::lookup::pod::{Lines, PodDns, Surroundings};
+use crate::lookup::rehearsal::Local;
+use crate::lookup::workload::{self, Document};
+
+/// kubeadm's Corefile: what a cluster has unless somebody changed it.
+const KUBEADM: &str = include_str!("../../../config/kubeadm-1053.Corefile");
+/// The cluster's DNS Service, and its address in a cluster that says nothing of it.
+const CLUSTER_DNS: (&str, &str, &str) = ("kube-system", "kube-dns", "10.96.0.10");
+const DOMAIN: &str = "cluster.local";
+
+/// What is read.
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct Reading {
+    /// Manifests to take names from; `-` is standard input, as from `helm template`.
+    #[arg(long, value_name = "DIR", env = "CALLSIGN_MANIFESTS")]
+    manifests: Option<PathBuf>,
+
+    /// Corefile of the cluster's DNS server [default: kubeadm's].
+    #[arg(long, value_name = "FILE", requires = "manifests")]
+    conf: Option<PathBuf>,
+}
+
+impl Reading {
+    pub(in crate::cli) fn is_given(&self) -> bool {
+        self.manifests.is_some()
+    }
+
+    fn source(&self) -> Result<Source, String> {
+        let Some(path) = &self.manifests else {
+            return Err("name the manifests: --manifests DIR, or - for standard input".to_owned());
+        };
+        if path.as_os_str() != "-" {
+            return Ok(Source::Directory(path.clone()));
+        }
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map_err(|error| format!("cannot read manifests from standard input: {error}"))?;
+        Ok(Source::Text("stdin".into(), text.into()))
+    }
+}
+
+/// Manifests, and the answers that they come to.
+pub(in crate::cli) struct Cluster {
+    rehearsal: Rehearsal,
+    loaded: Loaded,
+    pub(in crate::cli) texts: Vec<Text>,
+    pub(in crate::cli) inventory: Inventory,
+}
+
+/// A pod that asks.
+pub(super) struct Pod {
+    /// What a person calls it.
+    pub(super) path: String,
+    pub(super) namespace: String,
+    pub(super) dns: PodDns,
+    /// Its address, where it has one.
+    pub(super) address: Option<IpAddr>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Cluster {
+    /// Reads it. What is wrong with the manifests goes to standard error.
+    pub(in crate::cli) fn read(reading: &Reading, runtime: &Runtime) -> Result<Self, String> {
+        let source = reading.source()?;
+        let options = Options {
+            pods: true,
+            ..Options::default()
+        };
+        let loaded = Manifests::new(source.clone(), options).load();
+        for problem in &loaded.problems {
+            let word = match problem.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            eprintln!("{}: {word}: {}", problem.place, problem.reason);
+        }
+        if loaded
+            .objects
+            .iter()
+            .all(|(_, place)| place.file.is_empty())
+        {
+            return Err("the manifests hold no object that can be read".to_owned());
+        }
+        let conf = match &reading.conf {
+            Some(path) => Conf::File(path.clone()),
+            None => Conf::Text("kubeadm's Corefile", KUBEADM.to_owned()),
+        };
+        let rehearsal = runtime
+            .block_on(rehearse(&conf, 53, source.clone()))
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            rehearsal,
+            inventory: Inventory::of_manifests(&loaded),
+            loaded,
+            texts: source.texts(),
+        })
+    }
+
+    /// Names, asked as by this pod.
+    pub(super) fn names(&self, pod: &Pod, runtime: &Runtime) -> Local {
+        self.names_for(pod.address, runtime)
+    }
+
+    /// Names, asked as by a client with this address.
+    pub(in crate::cli) fn names_for(&self, client: Option<IpAddr>, runtime: &Runtime) -> Local {
+        let server = self.rehearsal.server.clone();
+        Local::new(server, client, runtime.handle().clone())
+    }
+
+    /// The pod, or the workload whose pods are meant.
+    pub(super) fn pod(&self, from: &str) -> Result<Pod, String> {
+        let (namespace, kind, name) = parts(from)?;
+        let texts = self.texts.iter().filter(|text| text.text.contains(name));
+        let documents = workload::documents(texts);
+        let mut found = documents
+            .iter()
+            .filter(|document| document.is(namespace, kind, name));
+        let Some(document) = found.next_back() else {
+            return Err(self.no_such_pod(from));
+        };
+        if document.pod_spec().is_none() {
+            return Err(format!(
+                "{from} has no pods: name a Pod, a Deployment, a StatefulSet..."
+            ));
+        }
+        Ok(Pod {
+            path: document.path(),
+            namespace: namespace.to_owned(),
+            dns: document.dns(),
+            address: self.address(namespace, name),
+            notes: Vec::new(),
+        })
+    }
+
+    /// The address of the pod, or of the first of the workload.
+    fn address(&self, namespace: &str, name: &str) -> Option<IpAddr> {
+        let made = format!("{name}-");
+        self.loaded
+            .objects
+            .iter()
+            .find_map(|(object, _)| match object {
+                Object::Pod(pod)
+                    if &*pod.key.namespace == namespace
+                        && (&*pod.key.name == name || pod.key.name.starts_with(&made)) =>
+                {
+                    pod.ips.first().copied()
+                }
+                _ => None,
+            })
+    }
+
+    fn no_such_pod(&self, from: &str) -> String {
+        let documents = workload::documents(&self.texts);
+        let with_pods = documents
+            .iter()
+            .filter(|document| document.pod_spec().is_some());
+        let mut known: Vec<String> = with_pods.map(Document::path).collect();
+        known.sort();
+        known.dedup();
+        let near = nearest(from, known.iter().map(String::as_str));
+        let near = near
+            .map(|near| format!("; did you mean {near}?"))
+            .unwrap_or_default();
+        format!(
+            "the manifests have no {from}{near}\nthey have: {}",
+            known.join(", ")
+        )
+    }
+}
+
+/// `NAMESPACE/KIND/NAME`; without a namespace it is `default`.
+pub(super) fn parts(from: &str) -> Result<(&str, &str, &str), String> {
+    match from.split('/').collect::<Vec<_>>().as_slice() {
+        [namespace, kind, name] => Ok((namespace, kind, name)),
+        [kind, name] => Ok(("default", kind, name)),
+        _ => Err(format!(
+            "'{from}' is no pod: write NAMESPACE/KIND/NAME, as production/Deployment/web"
+        )),
+    }
+}
+
+/// What the cluster gives every pod.
+pub(in crate::cli) fn surroundings(cluster: Option<&Cluster>) -> Surroundings {
+    let (namespace, name, default) = CLUSTER_DNS;
+    let objects = cluster.map(|cluster| cluster.loaded.objects.as_slice());
+    let mut services = objects
+        .into_iter()
+        .flatten()
+        .filter_map(|(object, _)| match object {
+            Object::Service(service) => Some(service),
+            _ => None,
+        });
+    let dns =
+        services.find(|service| &*service.key.namespace == namespace && &*service.key.name == name);
+    let addresses = match dns.map(|service| &service.kind) {
+        Some(ServiceKind::ClusterIp(addresses)) => {
+            addresses.iter().map(IpAddr::to_string).collect()
+        }
+        _ => vec![default.to_owned()],
+    };
+    let domain = cluster.and_then(|cluster| cluster.rehearsal.domain.clone());
+    Surroundings {
+        cluster_dns: addresses,
+        domain: domain.unwrap_or_else(|| DOMAIN.to_owned()),
+        // A node's own resolv.conf is not known; its searches would come after the cluster's.
+        node: Lines {
+            nameservers: vec!["192.0.2.53".to_owned()],
+            ..Lines::default()
+        },
+    }
+}
