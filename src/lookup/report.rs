@@ -176,7 +176,7 @@ impl Report {
             name: subject.name.to_owned(),
             types: subject
                 .qtype
-                .map_or("A/AAAA".to_owned(), |qtype| qtype.to_string()),
+                .map_or_else(|| "A/AAAA".to_owned(), |qtype| qtype.to_string()),
             from: subject.from.clone(),
             libc: subject.libc.name(),
             resolv_conf: subject.resolv_conf.clone(),

@@ -25,7 +25,7 @@ use crate::kubernetes::store::tests::random::any_object;
 use crate::kubernetes::testkit::{ALL_KINDS, cluster};
 use crate::kubernetes::zone::{Pods, View};
 use crate::plugin::setup::{Setup, SetupError};
-use crate::server::stream::{Limits, StreamListener};
+use crate::server::stream::{Limits, Serving, StreamListener};
 use crate::server::udp::{self, UdpListener, Worker};
 use crate::server::{Block, Server};
 use crate::testing::{NoObserver, n};
@@ -194,7 +194,11 @@ fn under_churn_no_answer_is_stale_or_torn() {
     let tcp_address = tcp.local_addr().unwrap();
     tcp.set_nonblocking(true).unwrap();
     let stop = CancellationToken::new();
-    let streams = StreamListener::new(server, None, Limits::DEFAULT);
+    let streams = StreamListener::new(Serving {
+        server,
+        tls: None,
+        limits: Limits::DEFAULT,
+    });
     {
         let _inside = runtime.enter();
         let tcp = tokio::net::TcpListener::from_std(tcp).unwrap();
