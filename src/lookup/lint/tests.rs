@@ -104,7 +104,7 @@ items:
             ),
             (12, vec!["serviceName: db-headless".to_owned()]),
             (
-                15,
+                16,
                 vec!["backend: web".to_owned(), "backend: fallback".to_owned()]
             ),
             (25, vec!["env URL: mq".to_owned()]),
