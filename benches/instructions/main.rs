@@ -2,9 +2,13 @@
 //!
 //!     instructions KIND COUNT
 
+#[path = "../support/cluster.rs"]
+mod cluster;
 #[path = "../support/server.rs"]
 mod server;
 
+use callsign::kubernetes::event::Event;
+use cluster::ENDPOINTS;
 use server::{Bed, packet};
 
 /// The kinds: what is asked, with an OPT or without, and the response code and number of records
@@ -23,19 +27,44 @@ const KINDS: [(&str, &str, bool, u8, u8); 5] = [
     ("forward", "www.fresh.example", false, 0, 1),
 ];
 
+/// Requests of one batch, as callsign reads them.
+const BATCH: u32 = 32;
+
+/// A change of one EndpointSlice, in clusters of so many Services: the count must not grow with them.
+const EVENTS: [(&str, u32); 2] = [("event_of_1000", 1_000), ("event_of_20000", 20_000)];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [kind, count] = arguments.as_slice() else {
         return eprintln!("instructions KIND COUNT; see benches/instructions/run");
     };
     let count: u32 = count.parse().expect("a number");
+    if let Some((_, services)) = EVENTS.iter().find(|(name, _)| name == kind) {
+        return change(*services, count);
+    }
     let kind = KINDS.iter().find(|(name, ..)| name == kind);
     let (_, name, edns, rcode, answers) = *kind.expect("a kind");
     let (bed, packet) = (Bed::new(), packet(name, edns));
     let mut out = Vec::with_capacity(4096);
-    for _ in 0..count {
+    let mut batch = bed.batch();
+    for number in 0..count {
+        if number % BATCH == 0 {
+            drop(batch);
+            batch = bed.batch();
+        }
         bed.ask(&packet, &mut out);
         let told = (out.get(3).map(|byte| byte & 0xf), out.get(7).copied());
         assert_eq!(told, (Some(rcode), Some(answers)), "{name}");
     }
+}
+
+fn change(services: u32, count: u32) {
+    let (mut store, zone) = cluster::cluster(services);
+    for n in 0..count {
+        // Each time another Service, and each Service between two states.
+        let service = n.wrapping_mul(2_654_435_761) % services;
+        let slice = cluster::slice(service, ENDPOINTS - 1 - n / services % 2);
+        store.apply(Event::Apply(slice), n);
+    }
+    assert!(zone.serial() > 0);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use callsign::app::plan::{Inputs, plan};
 use callsign::corefile::{Corefile, Input, System};
 use callsign::kubernetes::manifests::Source;
-use callsign::metrics::Registry;
+use callsign::metrics::{Batch, Registry};
 use callsign::plugin;
 use callsign::plugin::prometheus::Dropped;
 use callsign::plugin::setup::Settings;
@@ -114,6 +114,11 @@ impl Bed {
             },
             _stop: stop.drop_guard(),
         }
+    }
+
+    /// Requests that come together, as a UDP thread has them: times are told at their end.
+    pub(crate) fn batch(&self) -> Batch {
+        Batch::open(self.arrival.now)
     }
 
     /// Asks, waiting for what comes later; the reply is in `out`.

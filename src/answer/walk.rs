@@ -45,7 +45,7 @@ pub enum RdataRef<'a> {
 
 /// Type, class, TTL and the rdata's length.
 const FIXED_LEN: usize = 10;
-/// Addresses up to this number are shuffled without allocating.
+/// Records up to this number are put in order without allocating, where they are of one set.
 const INLINE_ORDER: usize = 64;
 
 /// See [`Answer::each`].
@@ -128,23 +128,34 @@ fn each_of_set_shuffled<'a>(
 
 /// Section by section: CNAMEs, others, addresses, MX; the last two shuffled.
 fn each_ordered<'a>(all: &[RecordRef<'a>], seed: u64, visit: &mut dyn FnMut(RecordRef<'a>)) {
-    let rank = |record: &RecordRef<'_>| match record.rtype {
-        RecordType::CNAME => 0,
-        RecordType::A | RecordType::AAAA => 2,
-        RecordType::MX => 3,
-        _ => 1,
+    const RANKS: u8 = 4;
+    let place = |record: &RecordRef<'_>| {
+        let rank = match record.rtype {
+            RecordType::CNAME => 0,
+            RecordType::A | RecordType::AAAA => 2,
+            RecordType::MX => 3,
+            _ => 1,
+        };
+        let section = match record.section {
+            Section::Answer => 0,
+            Section::Authority => 1,
+            Section::Additional => 2,
+        };
+        section * RANKS + rank
     };
-    for section in [Section::Answer, Section::Authority, Section::Additional] {
-        for wanted in 0..4 {
-            let mut group: SmallVec<[RecordRef<'a>; 8]> = all
-                .iter()
-                .filter(|record| record.section == section && rank(record) == wanted)
-                .copied()
-                .collect();
-            if wanted >= 2 {
-                shuffle(&mut group, seed);
-            }
-            group.into_iter().for_each(&mut *visit);
+    let places: SmallVec<[u8; INLINE_ORDER]> = all.iter().map(place).collect();
+    let mut group: SmallVec<[u32; INLINE_ORDER]> = SmallVec::new();
+    for wanted in 0..3 * RANKS {
+        let members = (0_u32..)
+            .zip(&places)
+            .filter(|(_, place)| **place == wanted);
+        group.clear();
+        group.extend(members.map(|(at, _)| at));
+        if wanted % RANKS >= 2 {
+            shuffle(&mut group, seed);
+        }
+        for record in group.iter().filter_map(|at| all.get(*at as usize)) {
+            visit(*record);
         }
     }
 }

@@ -134,7 +134,7 @@ impl Store {
                 any(gone, |namespace| self.delete_namespace(&namespace))
             }
             Kind::Service => {
-                let all = self.zone.services.iter().map(|known| known.0.clone());
+                let all = self.zone.services.iter().map(|known| known.key().0.clone());
                 let gone: Vec<_> = all.filter(|known| known.list() != list).collect();
                 any(gone, |service| self.delete_service(&service))
             }

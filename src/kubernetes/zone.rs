@@ -27,7 +27,7 @@ pub use view::{Namespaces, Pods, View};
 
 use super::name::{self, Parsed, Subtree};
 use super::object::Kind;
-use dashmap::DashSet;
+use dashmap::{DashMap, DashSet};
 use foldhash::fast::RandomState;
 use owners::ByAddress;
 use std::borrow::Borrow;
@@ -37,11 +37,16 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The parts of the large maps. A part that grows, or that has kept too many empty places, is made
+/// anew under its lock: of 100,000 Services that is the work of some hundred, so that neither a change
+/// nor a question that waits for it takes long.
+const SHARDS: usize = 256;
+
 /// The state of a cluster as DNS sees it.
 #[derive(Debug)]
 pub struct Zone {
     pub(super) namespaces: DashSet<Named<Namespace>, RandomState>,
-    pub(super) services: DashSet<Named<Service>, RandomState>,
+    pub(super) services: DashMap<Named<Service>, (), RandomState>,
     /// by each address of a Service and of its ready endpoints
     pub(super) owners: ByAddress<Service>,
     pub(super) pods: ByAddress<Pod>,
@@ -115,7 +120,7 @@ impl Zone {
     pub(super) fn new(watched: &[Kind]) -> Self {
         Self {
             namespaces: DashSet::with_hasher(RandomState::default()),
-            services: DashSet::with_hasher(RandomState::default()),
+            services: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
             owners: ByAddress::new(),
             pods: ByAddress::new(),
             counts: Counts::default(),
@@ -211,7 +216,9 @@ impl Zone {
     /// The Service of a [name](name::Service::key), whether it can be seen or not.
     #[must_use]
     pub fn service(&self, key: &[u8]) -> Option<Arc<Service>> {
-        self.services.get(key).map(|service| service.0.clone())
+        self.services
+            .get(key)
+            .map(|service| service.key().0.clone())
     }
 
     /// All Services that a view shows, in the order of their names, then namespaces, each with
@@ -219,7 +226,7 @@ impl Zone {
     /// time.
     #[must_use]
     pub fn services(&self, view: &View) -> Vec<(Arc<Service>, Arc<Entry>)> {
-        let all = self.services.iter().map(|service| service.0.clone());
+        let all = self.services.iter().map(|service| service.key().0.clone());
         let shown = all.filter(|service| is_shown(view, service.namespace()));
         let mut services: Vec<_> = shown
             .map(|service| (service.entry(), service))
@@ -272,8 +279,9 @@ impl Zone {
 
     fn find_service<'q>(&self, view: &View, question: name::Service<'q>) -> Option<Found<'q>> {
         let entry = {
-            let service = self.services.get(question.key)?;
-            is_shown(view, service.0.namespace()).then(|| service.0.entry())?
+            let known = self.services.get(question.key)?;
+            let service = &known.key().0;
+            is_shown(view, service.namespace()).then(|| service.entry())?
         };
         match entry.shape() {
             Shape::ExternalName(target) => {

@@ -100,7 +100,7 @@ fn is_single(answer: &Answer) -> bool {
             [set] => set.data.len() < 2,
             _ => false,
         },
-        Body::Records(records) => records.is_empty(),
+        Body::Records(records) => records.len() < 2,
     }
 }
 

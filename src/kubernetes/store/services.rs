@@ -59,7 +59,7 @@ impl Store {
         let namespace = self.namespace(namespace);
         namespace.enter();
         let service = Arc::new(Service::new(name, namespace, Arc::new(Entry::void())));
-        self.zone.services.insert(Named(service.clone()));
+        self.zone.services.insert(Named(service.clone()), ());
         service
     }
 

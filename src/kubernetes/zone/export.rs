@@ -26,7 +26,11 @@ impl Zone {
         for name in namespaces {
             tell(Object::Namespace(Namespace { name }))?;
         }
-        let services: Vec<_> = self.services.iter().map(|known| known.0.clone()).collect();
+        let services: Vec<_> = self
+            .services
+            .iter()
+            .map(|known| known.key().0.clone())
+            .collect();
         for service in services {
             let entry = service.entry();
             if let Some(kind) = kind_of(&entry) {

@@ -1,5 +1,6 @@
 //! Which objects have an address.
 
+use super::SHARDS;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use std::hash::Hash;
@@ -24,8 +25,8 @@ enum Owners<T> {
 impl<T: Ord> ByAddress<T> {
     pub(super) fn new() -> Self {
         Self {
-            v4: DashMap::with_hasher(RandomState::default()),
-            v6: DashMap::with_hasher(RandomState::default()),
+            v4: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
+            v6: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
         }
     }
 

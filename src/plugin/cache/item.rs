@@ -1,5 +1,6 @@
 //! One stored answer: what it says, for how long, and who is at work to renew it.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::query::Query;
 use crate::wire::Flags;
 
 /// All of a question that an answer can depend on. Two questions that differ here share nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Question<'q> {
     /// The name's wire bytes, in lower case.
     pub(super) name: &'q [u8],
@@ -32,6 +33,16 @@ impl<'q> Question<'q> {
             dnssec_ok: query.dnssec_ok(),
             checking_disabled: query.request.flags.has(Flags::CD),
         }
+    }
+}
+
+/// In two pieces, for each that is written to a keyed hash has its price.
+impl Hash for Question<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.name);
+        let [qtype, qclass] = [u16::from(self.qtype), u16::from(self.qclass)].map(u64::from);
+        let flags = u64::from(self.dnssec_ok) << 1 | u64::from(self.checking_disabled);
+        state.write_u64(qtype << 32 | qclass << 16 | flags);
     }
 }
 
