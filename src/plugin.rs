@@ -37,6 +37,7 @@ pub mod setup;
 pub mod template;
 pub mod timeouts;
 pub mod tls;
+pub mod transfer;
 pub mod view;
 pub mod whoami;
 
@@ -85,6 +86,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("tls", tls::setup),
     Entry::new("minimal", minimal::setup),
     Entry::new("template", template::setup),
+    Entry::new("transfer", transfer::setup),
     Entry::new("hosts", hosts::setup),
     Entry::new("kubernetes", kubernetes::setup),
     Entry::new("file", file::setup),
@@ -117,7 +119,6 @@ const MISSING: &[(&str, &str)] = &[
     ("tsig", NOT_YET),
     ("autopath", NOT_YET),
     ("dnssec", NOT_YET),
-    ("transfer", NOT_YET),
     ("dynupdate", NOT_YET),
     (
         "route53",

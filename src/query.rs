@@ -66,6 +66,9 @@ pub struct Request {
     pub size: usize,
     /// When it came. Plugins read no other clock.
     pub now: Instant,
+    /// The serial of the SOA record in the authority section, where that is all there is in it: what
+    /// the client of an IXFR has (RFC 1995, 3).
+    pub serial: Option<u32>,
 }
 
 impl Request {

@@ -214,6 +214,7 @@ impl Server {
             qtype,
             qclass,
             opt,
+            serial,
         } = decoded;
         let Arrival {
             client,
@@ -230,6 +231,7 @@ impl Server {
             transport,
             size: packet.len(),
             now,
+            serial,
         };
         let mut lower = [0; MAX_NAME];
         let lower = name.lower_into(&mut lower);

@@ -99,6 +99,19 @@ pub fn listener(text: &str) -> Arc<Server> {
     Server::new("dns://:53", (0, 1), blocks, any_class, Arc::new(NoObserver))
 }
 
+/// The same with a file, by its absolute path.
+///
+/// # Panics
+/// The Corefile cannot be used.
+#[must_use]
+pub fn listener_with_file(text: &str, path: &str, content: &str) -> Arc<Server> {
+    let files = Memory::default().with_file(path, content);
+    let plan =
+        planned(text, &files).unwrap_or_else(|errors| panic!("{text}\n{}", errors.join("\n")));
+    let blocks = plan.sites.iter().map(|site| site.block.clone());
+    Server::new("dns://:53", (0, 1), blocks, false, Arc::new(NoObserver))
+}
+
 /// The one error of a server block with these lines; its own first line is line 2.
 #[must_use]
 pub fn setup_error(lines: &str) -> String {

@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::query::{OwnedQuery, Query};
 use crate::server::render;
+use crate::wire::Flags;
 
 use super::Transfer;
 
@@ -13,6 +14,8 @@ pub struct Transferred {
     pub messages: usize,
     /// Their lengths together, with whole names.
     pub size: usize,
+    /// The flags of the last one.
+    pub flags: Flags,
 }
 
 impl Transfer {
@@ -50,6 +53,7 @@ impl<F: FnOnce(&Query<'_>, Transferred)> Iterator for Counted<F> {
 
     fn next(&mut self) -> Option<Answer> {
         let answer = self.messages.next()?;
+        self.so_far.flags = answer.flags;
         self.so_far.messages += 1;
         self.so_far.size += render::whole_len(&answer, &self.query.view());
         Some(answer)

@@ -11,14 +11,16 @@ use hickory_proto::rr::RecordType;
 use self::source::{Reload, Source};
 use super::fall::Fall;
 use super::setup::{Setup, SetupError};
+use super::transfer::{Export, Exported, Transfers};
 use crate::chain::{Failure, Next, Outcome, Plugin, Reply};
 use crate::corefile::{Cursor, Diagnostic, Place, Token};
 use crate::name::{Name, NameRef};
 use crate::query::{Query, Step};
 use crate::wire::Opcode;
+use crate::zone::Zone;
 use crate::zone::serve::{self, Manner};
 
-mod source;
+pub(super) mod source;
 
 /// The directive's name.
 const NAME: &str = "file";
@@ -29,9 +31,11 @@ const OPTIONS: [&str; 3] = ["reload", "reload_by_mtime", "fallthrough"];
 
 /// The plugin of one server block.
 struct File {
-    zones: HashMap<Name, Arc<Source>, foldhash::fast::RandomState>,
+    zones: Arc<Zones>,
     fall: Fall,
 }
+
+struct Zones(HashMap<Name, Arc<Source>, foldhash::fast::RandomState>);
 
 /// What all directives of a block come to.
 #[derive(Debug, Default)]
@@ -62,20 +66,20 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
             zones.insert(zone, (Arc::new(source), file.reload));
         }
     }
+    let transfers = Transfers::of(setup);
     for (source, reload) in zones.values() {
         source.first(setup)?;
-        if !reload.interval.is_zero() {
-            let (source, reload) = (source.clone(), *reload);
-            let watch = move |stop| source::watch(source, reload, stop);
-            setup.shared.task("file reload", watch);
-        }
+        let (source, reload, transfers) = (source.clone(), *reload, transfers.clone());
+        let watch = move |stop| source::watch(source, reload, transfers, stop);
+        setup.shared.task("file reload", watch);
     }
     let zones = zones.into_iter().map(|(zone, (source, _))| (zone, source));
-    let plugin = File {
-        zones: zones.collect(),
-        fall: config.fall,
-    };
-    setup.push(plugin);
+    let zones = Arc::new(Zones(zones.collect()));
+    if let Some(transfers) = transfers {
+        transfers.offer(zones.clone());
+    }
+    let fall = config.fall;
+    setup.push(File { zones, fall });
     Ok(())
 }
 
@@ -147,11 +151,17 @@ impl Config {
     }
 }
 
-impl File {
+impl Zones {
     /// The zone that a name is in: of several the longest.
-    fn zone_of(&self, name: NameRef<'_>) -> Option<&Arc<Source>> {
+    fn of(&self, name: NameRef<'_>) -> Option<&Arc<Source>> {
         let mut suffixes = name.suffixes();
-        suffixes.find_map(|suffix| self.zones.get(suffix.as_bytes()))
+        suffixes.find_map(|suffix| self.0.get(suffix.as_bytes()))
+    }
+}
+
+impl Export for Zones {
+    fn export(&self, zone: NameRef<'_>) -> Option<Exported> {
+        Some(self.0.get(zone.as_bytes())?.exported())
     }
 }
 
@@ -161,11 +171,15 @@ impl Plugin for File {
     }
 
     fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
-        let Some(source) = self.zone_of(query.lower) else {
+        let Some(source) = self.zones.of(query.lower) else {
             return next_or_refused(query, next, NAME);
         };
-        if let Some(reply) = not_for_zones(query, NAME) {
+        if let Some(reply) = refused_transfer(query, NAME) {
             return reply;
+        }
+        if query.request.opcode == Opcode::NOTIFY {
+            // To who is the source himself.
+            return Outcome::Drop.into();
         }
         let zone = source.zone();
         let Some(zone) = zone.as_ref() else {
@@ -188,12 +202,17 @@ impl Plugin for File {
     }
 
     fn metadata(&self, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
-        let source = self
-            .zone_of(query.lower)
-            .filter(|_| label == "zone/wildcard")?;
-        let wildcard = serve::wildcard(source.zone().as_ref()?, query.lower)?;
-        Some(wildcard.to_string().into())
+        let source = self.zones.of(query.lower)?;
+        wildcard(source.zone().as_ref()?, query, label)
     }
+}
+
+/// What `zone/wildcard` is for a question: the name of the wildcard that its records are made from.
+pub(super) fn wildcard(zone: &Zone, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
+    if label != "zone/wildcard" {
+        return None;
+    }
+    Some(serve::wildcard(zone, query.lower)?.to_string().into())
 }
 
 /// Passes a question on; where nobody follows it is refused, as by any server of zones.
@@ -204,14 +223,10 @@ pub(super) fn next_or_refused(query: &Query<'_>, next: Next<'_>, plugin: &'stati
     next.serve(query)
 }
 
-/// What is no question for records of a zone: a transfer that nobody allowed, a NOTIFY to who is the
-/// source himself.
-pub(super) fn not_for_zones(query: &Query<'_>, plugin: &'static str) -> Option<Reply> {
-    if matches!(query.qtype, RecordType::AXFR | RecordType::IXFR) {
-        return Some(Failure::refusal(plugin, ResponseCode::Refused).into());
-    }
-    let is_notify = query.request.opcode == Opcode::NOTIFY;
-    is_notify.then_some(Outcome::Drop.into())
+/// A transfer that nobody allowed.
+pub(super) fn refused_transfer(query: &Query<'_>, plugin: &'static str) -> Option<Reply> {
+    let is_transfer = matches!(query.qtype, RecordType::AXFR | RecordType::IXFR);
+    is_transfer.then(|| Failure::refusal(plugin, ResponseCode::Refused).into())
 }
 
 #[cfg(test)]

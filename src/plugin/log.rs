@@ -196,7 +196,7 @@ impl Logger {
     }
 
     fn tell_transfer(&self, query: &Query<'_>, sent: Transferred) {
-        let flags = query.reply_flags().with(Flags::QR).with(Flags::AA);
+        let flags = sent.flags.with(Flags::QR);
         let seen = Seen {
             response: Some(Response { rcode: 0, flags }),
             size: sent.size,

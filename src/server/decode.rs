@@ -28,6 +28,8 @@ pub struct Decoded<'p> {
     pub qclass: DNSClass,
     /// The OPT, where there is one.
     pub opt: Option<Opt<'p>>,
+    /// The serial of the authority section's SOA record, where there is one.
+    pub serial: Option<u32>,
 }
 
 /// A name, type and class asked for.
@@ -102,11 +104,12 @@ pub fn decode<'p>(packet: &'p [u8], scratch: &'p mut Scratch) -> Result<Decoded<
     let mut walk = Walk {
         packet,
         at: HEADER_LEN,
+        serial: None,
     };
     let Some(question) = walk.question(scratch) else {
         return Err(malformed(None));
     };
-    let Some(opt) = walk.records(answers + authorities, additionals) else {
+    let Some(opt) = walk.records([answers, authorities, additionals]) else {
         return Err(malformed(Some(question)));
     };
     let (name, qtype, qclass) = question;
@@ -118,12 +121,14 @@ pub fn decode<'p>(packet: &'p [u8], scratch: &'p mut Scratch) -> Result<Decoded<
         qtype,
         qclass,
         opt,
+        serial: walk.serial,
     })
 }
 
 struct Walk<'p> {
     packet: &'p [u8],
     at: usize,
+    serial: Option<u32>,
 }
 
 impl<'p> Walk<'p> {
@@ -151,13 +156,16 @@ impl<'p> Walk<'p> {
 
     /// Steps over all records, and gives the OPT of the additional section; `None` where they do
     /// not fit or there is more than one OPT. Records that are announced and not there are none.
-    fn records(&mut self, others: u16, additionals: u16) -> Option<Option<Opt<'p>>> {
+    fn records(&mut self, counts: [u16; 3]) -> Option<Option<Opt<'p>>> {
+        let [answers, authorities, additionals] = counts;
+        let others = answers + authorities;
         let mut found = None;
         for number in 0..others + additionals {
             if self.at == self.packet.len() {
                 break;
             }
-            match self.record()? {
+            let is_authority = (answers..others).contains(&number);
+            match self.record(is_authority)? {
                 Some(_) if number >= others && found.is_some() => return None,
                 Some(opt) if number >= others => found = Some(opt),
                 _ => {}
@@ -166,7 +174,7 @@ impl<'p> Walk<'p> {
         Some(found)
     }
 
-    fn record(&mut self) -> Option<Option<Opt<'p>>> {
+    fn record(&mut self, is_authority: bool) -> Option<Option<Opt<'p>>> {
         self.name(None)?;
         let rtype = RecordType::from(wire::u16_at(self.packet, self.at)?);
         let class = wire::u16_at(self.packet, self.at + 2)?;
@@ -177,6 +185,10 @@ impl<'p> Walk<'p> {
         if rtype != RecordType::OPT {
             if !rdata.is_empty() {
                 self.rdata(rtype, start, end)?;
+                if is_authority && rtype == RecordType::SOA {
+                    // The numbers are the last 20 bytes, and were seen to be there.
+                    self.serial = wire::u32_at(self.packet, end - 20);
+                }
             }
             self.at = end;
             return Some(None);

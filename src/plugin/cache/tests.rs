@@ -546,6 +546,7 @@ fn a_trace_tells_where_an_answer_is_from() {
         transport: ask.transport,
         size: 0,
         now: ask.now + Duration::from_secs(1),
+        serial: None,
     };
     let query = Query {
         request: &request,

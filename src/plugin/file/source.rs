@@ -12,21 +12,22 @@ use tracing::{error, info};
 use crate::corefile::{Environment, Place, System};
 use crate::name::Name;
 use crate::plugin::setup::{Setup, SetupError};
+use crate::plugin::transfer::{Exported, Transfers};
 use crate::zone::Zone;
 use crate::zone::text::{self, TextError};
 
 /// When a file is read again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reload {
+pub(in crate::plugin) struct Reload {
     /// How often it is looked at; zero is never.
-    pub(super) interval: Duration,
+    pub(in crate::plugin) interval: Duration,
     /// By its time of change, not by the serial that is in it.
-    pub(super) by_mtime: bool,
+    pub(in crate::plugin) by_mtime: bool,
 }
 
 /// A zone and the file that it comes from.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(in crate::plugin) struct Source {
     origin: Name,
     path: PathBuf,
     /// Where the directive names the file.
@@ -45,7 +46,7 @@ struct Last {
 }
 
 impl Source {
-    pub(super) fn new(origin: Name, path: PathBuf, place: Place) -> Self {
+    pub(in crate::plugin) fn new(origin: Name, path: PathBuf, place: Place) -> Self {
         Self {
             origin,
             path,
@@ -56,20 +57,20 @@ impl Source {
     }
 
     /// What is served; nothing until the file was read.
-    pub(super) fn zone(&self) -> arc_swap::Guard<Option<Arc<Zone>>> {
+    pub(in crate::plugin) fn zone(&self) -> arc_swap::Guard<Option<Arc<Zone>>> {
         self.zone.load()
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::plugin) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn place(&self) -> &Place {
+    pub(in crate::plugin) fn place(&self) -> &Place {
         &self.place
     }
 
     /// Reads the file as setup finds it. One that is not there is for later.
-    pub(super) fn first(&self, setup: &Setup<'_>) -> Result<(), SetupError> {
+    pub(in crate::plugin) fn first(&self, setup: &Setup<'_>) -> Result<(), SetupError> {
         if !setup.environment.exists(&self.path) {
             return Ok(());
         }
@@ -93,8 +94,37 @@ impl Source {
         }
     }
 
-    /// Reads the file if it changed. It blocks.
-    fn refresh(&self, by_mtime: bool) {
+    /// Reads the file for the first time. It blocks.
+    pub(in crate::plugin) fn load(&self) -> Result<(), String> {
+        let read = |path: &Path, limit| System.read(path, limit);
+        match text::read(&self.path, self.origin.view(), Some(0), &read) {
+            Ok(Some(zone)) => {
+                self.zone.store(Some(Arc::new(zone)));
+                Ok(())
+            }
+            Ok(None) => Err(format!("{}: the serial is 0", self.path.display())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The same zone, whose file is at another path now.
+    pub(in crate::plugin) fn moved(&self, path: PathBuf) -> Self {
+        Self {
+            origin: self.origin.clone(),
+            path,
+            place: self.place.clone(),
+            zone: ArcSwapOption::new(self.zone.load_full()),
+            last: Mutex::default(),
+        }
+    }
+
+    /// The zone for a transfer.
+    pub(in crate::plugin) fn exported(&self) -> Exported {
+        Exported::of(self.zone().as_ref())
+    }
+
+    /// Reads the file if it changed: whether there is something new. It blocks.
+    pub(in crate::plugin) fn refresh(&self, by_mtime: bool) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match self.read(by_mtime, &last) {
             Ok(None) => last.error = None,
@@ -106,6 +136,7 @@ impl Source {
                     changed,
                     error: None,
                 };
+                return true;
             }
             Err(wrong) => {
                 let wrong = wrong.to_string();
@@ -119,6 +150,7 @@ impl Source {
                 }
             }
         }
+        false
     }
 
     /// The zone, unless it is the one that is served.
@@ -148,24 +180,46 @@ impl Source {
     }
 }
 
-/// Looks at the file each interval until it is stopped.
-pub(super) async fn watch(source: Arc<Source>, reload: Reload, stop: CancellationToken) {
+/// Tells of the zone, and then looks at the file each interval until it is stopped; never where that
+/// is zero.
+pub(in crate::plugin) async fn watch(
+    source: Arc<Source>,
+    reload: Reload,
+    transfers: Option<Arc<Transfers>>,
+    stop: CancellationToken,
+) {
     if source.zone().is_some() {
         let mut last = source.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.changed = source.changed();
     }
-    let mut ticks = tokio::time::interval(reload.interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
+    let notify = async || {
+        if let Some(transfers) = &transfers {
+            transfers.notify(&source.origin).await;
         }
-        let source = source.clone();
-        let refresh = move || source.refresh(reload.by_mtime);
-        if let Err(error) = tokio::task::spawn_blocking(refresh).await {
-            error!(target: "plugin/file", "reading a zone file failed: {error}");
+    };
+    let watch = async {
+        notify().await;
+        if reload.interval.is_zero() {
+            return;
         }
+        let mut ticks = tokio::time::interval(reload.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            let again = source.clone();
+            let refresh = move || again.refresh(reload.by_mtime);
+            match tokio::task::spawn_blocking(refresh).await {
+                Ok(true) => notify().await,
+                Ok(false) => {}
+                Err(error) => {
+                    error!(target: "plugin/file", "reading a zone file failed: {error}");
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = watch => {}
     }
 }

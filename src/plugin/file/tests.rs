@@ -150,7 +150,7 @@ async fn watching(
         interval: DEFAULT_RELOAD,
         by_mtime,
     };
-    let task = tokio::spawn(source::watch(source.clone(), reload, stop.clone()));
+    let task = tokio::spawn(source::watch(source.clone(), reload, None, stop.clone()));
     (stop, task)
 }
 

@@ -18,6 +18,7 @@ fn with_query<T>(question: &str, check: impl FnOnce(&Query<'_>) -> T) -> T {
         transport: Transport::Udp,
         size: 0,
         now: tokio::time::Instant::now(),
+        serial: None,
     };
     check(&Query {
         request: &request,

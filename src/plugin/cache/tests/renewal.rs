@@ -510,6 +510,7 @@ async fn the_clients_budget_is_not_spent_on_a_renewal() {
         transport: Transport::Udp,
         size: 0,
         now,
+        serial: None,
     };
     let query = Query {
         request: &request,
