@@ -4,6 +4,7 @@
 
 pub mod acl;
 pub mod any;
+pub mod auto;
 pub mod bind;
 pub mod bufsize;
 pub mod cache;
@@ -33,6 +34,7 @@ pub mod prometheus;
 pub mod ready;
 pub mod reload;
 pub mod rewrite;
+pub mod secondary;
 pub mod setup;
 pub mod template;
 pub mod timeouts;
@@ -90,6 +92,8 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("hosts", hosts::setup),
     Entry::new("kubernetes", kubernetes::setup),
     Entry::new("file", file::setup),
+    Entry::new("auto", auto::setup),
+    Entry::new("secondary", secondary::setup),
     Entry::new("loop", loop_::setup),
     Entry::new("forward", forward::setup),
     Entry::new("whoami", whoami::setup),
@@ -133,8 +137,6 @@ const MISSING: &[(&str, &str)] = &[
         "forward the zone to the metadata server instead: forward ZONE 169.254.169.254",
     ),
     ("k8s_external", NOT_YET),
-    ("auto", NOT_YET),
-    ("secondary", NOT_YET),
     ("etcd", NOT_YET),
     (
         "grpc",
