@@ -8,9 +8,11 @@ pub mod auto;
 pub mod bind;
 pub mod bufsize;
 pub mod cache;
+pub mod cancel;
 pub mod chaos;
 pub mod debug;
 pub mod dns64;
+pub mod erratic;
 pub mod errors;
 mod expression;
 pub mod fall;
@@ -63,6 +65,7 @@ impl Entry {
 /// All plugins, in the order in which a query meets them.
 pub const REGISTRY: &[Entry] = &[
     Entry::new("metadata", metadata::setup),
+    Entry::new("cancel", cancel::setup),
     Entry::new("timeouts", timeouts::setup),
     Entry::new("multisocket", multisocket::setup),
     Entry::new("reload", reload::setup),
@@ -96,6 +99,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("secondary", secondary::setup),
     Entry::new("loop", loop_::setup),
     Entry::new("forward", forward::setup),
+    Entry::new("erratic", erratic::setup),
     Entry::new("whoami", whoami::setup),
     Entry::new("view", view::setup),
 ];
@@ -107,7 +111,6 @@ const MISSING: &[(&str, &str)] = &[
         "geoip",
         "a cluster's clients have no place on the map; take the directive out",
     ),
-    ("cancel", NOT_YET),
     ("proxyproto", NOT_YET),
     ("quic", NOT_YET),
     ("grpc_server", "gRPC is not spoken; serve tls:// instead"),
@@ -142,7 +145,6 @@ const MISSING: &[(&str, &str)] = &[
         "grpc",
         "forward over TLS instead: forward FROM tls://ADDRESS",
     ),
-    ("erratic", NOT_YET),
     ("on", NOT_YET),
     ("sign", NOT_YET),
     (

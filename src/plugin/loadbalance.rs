@@ -13,38 +13,56 @@ use crate::chain::{Next, Outcome, Plugin, Reply};
 use crate::query::Query;
 
 mod prefer;
+mod weighted;
+
+use weighted::Weights;
 
 /// The directive's name.
 const NAME: &str = "loadbalance";
 
-/// The plugin, with the networks whose addresses come first.
-pub struct LoadBalance(Arc<Vec<IpNet>>);
+/// See the module.
+pub struct LoadBalance(Arc<Policy>);
 
-/// Reads `loadbalance [round_robin]` and its option `prefer CIDR...`.
+#[derive(Default)]
+struct Policy {
+    /// The networks whose addresses come first.
+    preferred: Vec<IpNet>,
+    /// In place of an even shuffle.
+    weights: Option<Arc<Weights>>,
+}
+
+/// Reads `loadbalance [round_robin]` and its option `prefer CIDR...`, or `loadbalance weighted FILE`
+/// and its option `reload DURATION`.
 ///
 /// # Errors
-/// Another policy than `round_robin` (callsign does not have `weighted` yet), an unknown option, or a
-/// word that is no network.
+/// Another policy, an unknown option, a word that is no network, or a wrong file.
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let mut cursor = setup.directive.cursor();
-    let mut preferred = Vec::new();
+    let mut policy = Policy::default();
     while cursor.next_token().is_some() {
         let arguments = cursor.remaining_args();
         match arguments.as_slice() {
-            [] => {}
-            [policy] if policy.text() == "round_robin" => {}
-            [policy, ..] if policy.text() == "round_robin" => {
+            [] => policy.weights = None,
+            [name] if name.text() == "round_robin" => policy.weights = None,
+            [name, ..] if name.text() == "round_robin" => {
                 return Err(cursor.err("unknown property for round_robin"));
             }
-            [policy, ..] if policy.text() == "weighted" => {
-                return Err(not_yet(
-                    policy.err("callsign does not have the policy 'weighted'"),
-                ));
+            [name, _, more, ..] if name.text() == "weighted" => {
+                return Err(more.err("unexpected argument(s)"));
             }
-            [policy, ..] => {
-                return Err(policy
-                    .err(format!("unknown policy: {}", policy.text()))
-                    .expected("round_robin", format_args!("'{}'", policy.text())));
+            [name, file @ ..] if name.text() == "weighted" => {
+                let file = file.first().copied();
+                let weights = weighted::setup(name, file, &mut cursor, setup)?;
+                // As in CoreDNS: what other directives prefer is forgotten.
+                policy = Policy {
+                    weights: Some(weights),
+                    ..Policy::default()
+                };
+            }
+            [name, ..] => {
+                return Err(name
+                    .err(format!("unknown policy: {}", name.text()))
+                    .expected("round_robin or weighted", format_args!("'{}'", name.text())));
             }
         }
         while let Some(option) = cursor.next_block() {
@@ -52,16 +70,12 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
                 return Err(cursor.unknown_property(&["prefer"]));
             }
             for network in cursor.remaining_args() {
-                preferred.push(prefer::network(network)?);
+                policy.preferred.push(prefer::network(network)?);
             }
         }
     }
-    setup.push(LoadBalance(Arc::new(preferred)));
+    setup.push(LoadBalance(Arc::new(policy)));
     Ok(())
-}
-
-fn not_yet(error: SetupError) -> SetupError {
-    error.help("it is to come; until then write loadbalance alone, or stay with CoreDNS")
 }
 
 impl Plugin for LoadBalance {
@@ -71,24 +85,28 @@ impl Plugin for LoadBalance {
 
     fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
         next.serve(query)
-            .edit(&self.0, query, |preferred, query, outcome| {
+            .edit(&self.0, query, |policy, query, outcome| {
                 if let Outcome::Answer(answer) = outcome {
-                    shuffle(query, answer, preferred);
+                    shuffle(query, answer, policy);
                 }
             })
     }
 }
 
-fn shuffle(query: &Query<'_>, answer: &mut Answer, preferred: &[IpNet]) {
+fn shuffle(query: &Query<'_>, answer: &mut Answer, policy: &Policy) {
     let transfer = matches!(query.qtype, RecordType::AXFR | RecordType::IXFR);
     if answer.rcode != ResponseCode::NoError || transfer || is_single(answer) {
         return;
     }
-    // The thread's own generator, which the system seeded: no lock, and no order that a client
-    // could foresee.
-    answer.order = Order::Shuffled(rand::random());
-    if !preferred.is_empty() {
-        prefer::reorder(query, answer, preferred);
+    if let Some(weights) = &policy.weights {
+        weighted::reorder(query, answer, weights);
+    } else {
+        // The thread's own generator, which the system seeded: no lock, and no order that a client
+        // could foresee.
+        answer.order = Order::Shuffled(rand::random());
+    }
+    if !policy.preferred.is_empty() {
+        prefer::reorder(query, answer, &policy.preferred);
     }
 }
 

@@ -61,7 +61,7 @@ fn rank(record: &RecordRef<'_>, networks: &[IpNet]) -> (u8, usize) {
     }
 }
 
-fn address(record: &RecordRef<'_>) -> Option<IpAddr> {
+pub(super) fn address(record: &RecordRef<'_>) -> Option<IpAddr> {
     match record.rdata {
         RdataRef::A(address) => Some(address.into()),
         RdataRef::Aaaa(address) => Some(address.into()),
