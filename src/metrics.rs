@@ -211,7 +211,8 @@ impl Registry {
         .unwrap_or_default()
     }
 
-    /// A gauge that is asked for its value at each scrape. It replaces one with the same labels.
+    /// A gauge that is asked for its value at each scrape. It replaces one with the same labels. A
+    /// value that is not a number is not told: what it was taken from is gone.
     pub fn sampled(
         &self,
         desc: Desc,
@@ -357,7 +358,9 @@ impl Child {
                 return histogram.write(page, name, labels, edges);
             }
         };
-        text::sample(page, (name, ""), labels, value);
+        if !value.is_nan() {
+            text::sample(page, (name, ""), labels, value);
+        }
     }
 }
 

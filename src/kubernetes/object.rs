@@ -156,6 +156,32 @@ pub struct Pod {
     pub ips: Box<[IpAddr]>,
 }
 
+impl Kind {
+    /// The kind as the API writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespace => "Namespace",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Pod => "Pod",
+        }
+    }
+}
+
+impl Protocol {
+    /// TCP where nothing is written; `None` for what is no protocol of a Service.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "" | "TCP" => Some(Self::Tcp),
+            "UDP" => Some(Self::Udp),
+            "SCTP" => Some(Self::Sctp),
+            _ => None,
+        }
+    }
+}
+
 impl Object {
     /// The object's kind.
     #[must_use]

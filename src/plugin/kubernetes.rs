@@ -90,7 +90,7 @@ enum Resolved {
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     setup.once()?;
     let config = Config::parse(setup)?;
-    let cluster = source::attach(&config, setup)?;
+    let cluster = source::attach(&config, setup);
     let block = setup.shared.block;
     setup.shared.exports.push((block, cluster.clone()));
     let place = setup

@@ -30,9 +30,13 @@ impl LogLayer {
 }
 
 /// Whether an event is written: callsign's own at INFO and above, at DEBUG if asked for; those of
-/// other crates at WARN and above.
+/// other crates at WARN and above. The client of the API server logs each failure that it returns,
+/// which is told by who asked, once and with what it means.
 fn is_written(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
+    if target == "kube_client::client::builder" {
+        return false;
+    }
     let own = target.starts_with("plugin/") || is_callsign(target);
     let least = match own {
         true if super::debug_is_on() => LevelFilter::DEBUG,

@@ -204,6 +204,7 @@ fn events_become_lines() {
     debug();
     tracing::info!(target: "hyper::proto", "chatter");
     tracing::warn!(target: "kube_client", "trouble");
+    tracing::error!(target: "kube_client::client::builder", "told by who asked");
     tracing::error_span!("span").in_scope(|| tracing::info!("in a span"));
     drop(guard);
     assert_eq!(

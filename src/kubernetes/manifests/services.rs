@@ -196,12 +196,7 @@ fn ports(ports: &[ServicePort], names: &mut Interner) -> Result<Box<[Port]>, Str
 
 /// TCP where nothing is written.
 pub(super) fn protocol(name: &str) -> Result<Protocol, String> {
-    match name {
-        "" | "TCP" => Ok(Protocol::Tcp),
-        "UDP" => Ok(Protocol::Udp),
-        "SCTP" => Ok(Protocol::Sctp),
-        other => Err(format!("the protocol {other:?} is not TCP, UDP or SCTP")),
-    }
+    Protocol::named(name).ok_or_else(|| format!("the protocol {name:?} is not TCP, UDP or SCTP"))
 }
 
 /// A port's number, 1 to 65535.

@@ -1,6 +1,7 @@
 //! The source of a cluster's state: one for all directives that say the same of it, kept over
 //! reloads.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,12 +11,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::config::Config;
-use crate::kubernetes::manifests::{Manifests, Options};
-use crate::kubernetes::object::Kind;
+use crate::chain::BoxFuture;
+use crate::kubernetes::api::{Access, Api, Health, Programming, Resource, Tls};
+use crate::kubernetes::event::Event;
+use crate::kubernetes::manifests::{self, Manifests, Options};
+use crate::kubernetes::object::{Kind, Object};
 use crate::kubernetes::selector;
 use crate::kubernetes::store::{self, Store};
 use crate::kubernetes::zone::{Pods, Zone};
-use crate::plugin::setup::{Setup, SetupError, Task};
+use crate::metrics::Desc;
+use crate::plugin::setup::{Setup, Task};
 use crate::readiness::ReadyFlag;
 
 /// Events that may wait for the store.
@@ -27,18 +32,41 @@ const SAY: Duration = Duration::from_millis(500);
 
 const TARGET: &str = "plugin/kubernetes";
 
+const AGE: Desc = Desc {
+    name: "callsign_kubernetes_api_stale_seconds",
+    help: "Age of what is known of a cluster; 0 while its API server is watched.",
+};
+
+/// A cluster's state as it is kept over reloads.
+struct Source {
+    zone: Arc<Zone>,
+    /// of the API server; none where manifests are read
+    health: Option<Arc<Health>>,
+}
+
 /// The state of the cluster that the directive reads, and what fills it.
-pub(super) fn attach(config: &Config, setup: &mut Setup<'_>) -> Result<Arc<Zone>, SetupError> {
-    let with_pods = config.view.pods == Pods::Verified;
-    let Some(source) = setup.shared.settings.manifests.clone() else {
-        let error = setup
-            .directive
-            .cursor()
-            .err("callsign cannot watch an API server yet");
-        return Err(error.help("give it manifests to read: --manifests DIR"));
+pub(super) fn attach(config: &Config, setup: &mut Setup<'_>) -> Arc<Zone> {
+    let source = match setup.shared.settings.manifests.clone() {
+        Some(manifests) => of_manifests(manifests, config, setup),
+        None => of_api(config, setup),
     };
+    let flag = setup.ready_flag(super::NAME);
+    let wait = wait(source.clone(), flag.clone(), config.startup_timeout);
+    setup
+        .shared
+        .before_serving
+        .push((super::NAME, Box::pin(wait)));
+    let zone = source.zone.clone();
+    setup.shared.task("kubernetes ready", move |stop| {
+        tell_ready(source, flag, stop)
+    });
+    zone
+}
+
+fn of_manifests(from: manifests::Source, config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
+    let with_pods = config.view.pods == Pods::Verified;
     let key = format!(
-        "kubernetes manifests {source:?} pods={with_pods} labels={:?} namespace_labels={:?}",
+        "kubernetes manifests {from:?} pods={with_pods} labels={:?} namespace_labels={:?}",
         config.labels, config.namespace_labels
     );
     // Both were parsed when the directive was read.
@@ -47,38 +75,124 @@ pub(super) fn attach(config: &Config, setup: &mut Setup<'_>) -> Result<Arc<Zone>
         labels: selector::parse(&config.labels).unwrap_or_default(),
         namespace_labels: selector::parse(&config.namespace_labels).unwrap_or_default(),
     };
-    let zone = setup.shared.keep(key, || {
+    setup.shared.keep(key, || {
         let mut kinds = vec![Kind::Namespace, Kind::Service, Kind::EndpointSlice];
         kinds.extend(with_pods.then_some(Kind::Pod));
         let (store, zone) = store::new(&kinds);
-        let manifests = Manifests::new(source, options);
-        let task: Task = Box::new(move |stop| Box::pin(run(manifests, store, stop)));
-        (zone, Some(task))
-    });
-    let flag = setup.ready_flag(super::NAME);
-    let wait = wait(zone.clone(), flag.clone(), config.startup_timeout);
-    setup
-        .shared
-        .before_serving
-        .push((super::NAME, Box::pin(wait)));
-    let watched = zone.clone();
-    setup.shared.task("kubernetes ready", move |stop| {
-        tell_ready(watched, flag, stop)
-    });
-    Ok(zone)
+        let manifests = Manifests::new(from, options);
+        let task: Task = Box::new(move |stop| {
+            let source = |events| -> BoxFuture<()> { Box::pin(manifests.run(events)) };
+            Box::pin(run(source, store, None, stop))
+        });
+        (Arc::new(Source { zone, health: None }), Some(task))
+    })
 }
 
-/// Applies what the source yields, until it is stopped.
-async fn run(manifests: Manifests, mut store: Store, stop: CancellationToken) {
+fn of_api(config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
+    let (access, resources) = (access(config), resources(config));
+    let key = format!("kubernetes api {access:?} {resources:?}");
+    let registry = setup.shared.metrics.clone();
+    let name = name_of(&access, &resources);
+    let source = setup.shared.keep(key, || {
+        let kinds: Vec<Kind> = resources.iter().map(|resource| resource.kind).collect();
+        let (store, zone) = store::new(&kinds);
+        let api = Api::new(access, resources, &registry);
+        let health = Some(api.health());
+        let programming = Programming::new(registry.clone());
+        let applied = zone.clone();
+        let task: Task = Box::new(move |stop| {
+            let source = |events| -> BoxFuture<()> { Box::pin(api.run(events)) };
+            Box::pin(run(source, store, Some((applied, programming)), stop))
+        });
+        (Arc::new(Source { zone, health }), Some(task))
+    });
+    // Only once the configuration serves: then it is this source that is asked.
+    if let Some(health) = source.health.as_ref().map(Arc::downgrade) {
+        setup.shared.task("kubernetes metrics", |_| async move {
+            let age = move || match health.upgrade() {
+                Some(health) => health.age().as_secs_f64(),
+                None => f64::NAN,
+            };
+            registry.sampled(AGE, &[("source", &name)], age);
+        });
+    }
+    source
+}
+
+/// What a person calls the source by, in metrics.
+fn name_of(access: &Access, resources: &[Resource]) -> String {
+    let mut name = access.to_string();
+    for resource in resources {
+        let is_extra = resource.kind == Kind::Pod || !resource.labels.is_empty();
+        if is_extra {
+            // Writing to a text does not fail.
+            let _ = write!(name, ", {}s {}", resource.kind.name(), resource.labels);
+        }
+    }
+    name.truncate(name.trim_end().len());
+    name
+}
+
+/// As in CoreDNS a kubeconfig counts before an endpoint, and an endpoint before what a pod is given.
+fn access(config: &Config) -> Access {
+    let api = &config.api;
+    match (&api.kubeconfig, &api.endpoint) {
+        (Some((file, context)), _) => Access::Kubeconfig(file.into(), context.clone()),
+        (None, Some(url)) => {
+            let tls = api.tls.as_ref().map(|[cert, key, ca]| Tls {
+                cert: cert.into(),
+                key: key.into(),
+                ca: ca.into(),
+            });
+            Access::Endpoint(url.clone(), tls)
+        }
+        (None, None) => Access::InCluster,
+    }
+}
+
+/// What names are made of, and no more.
+fn resources(config: &Config) -> Vec<Resource> {
+    let of = |kind, labels: &str| Resource {
+        kind,
+        labels: labels.to_owned(),
+    };
+    let mut resources = vec![
+        of(Kind::Namespace, &config.namespace_labels),
+        of(Kind::Service, &config.labels),
+    ];
+    if config.view.endpoints {
+        resources.push(of(Kind::EndpointSlice, &config.labels));
+    }
+    if config.view.pods == Pods::Verified {
+        resources.push(of(Kind::Pod, &config.labels));
+    }
+    resources
+}
+
+/// Applies what the source yields, until it is stopped. This is the one place that all events pass
+/// between a source and the store.
+async fn run(
+    source: impl FnOnce(mpsc::Sender<Event>) -> BoxFuture<()>,
+    mut store: Store,
+    mut programming: Option<(Arc<Zone>, Programming)>,
+    stop: CancellationToken,
+) {
     let (sender, mut events) = mpsc::channel(QUEUE);
     let apply = async {
         while let Some(event) = events.recv().await {
+            let changed = match &event {
+                Event::Apply(Object::EndpointSlice(slice)) => Programming::of(slice),
+                _ => None,
+            };
             store.apply(event, unix_time());
+            if let (Some((zone, programming)), Some(changed)) = (&mut programming, changed) {
+                programming.served(zone, changed);
+            }
         }
     };
     tokio::select! {
         () = stop.cancelled() => {}
-        () = manifests.run(sender) => {}
+        () = source(sender) => {}
         () = apply => {}
     }
 }
@@ -92,9 +206,15 @@ fn unix_time() -> u32 {
 
 /// Waits until the state is known, at most for the time that is given; then it is served all the
 /// same.
-async fn wait(zone: Arc<Zone>, flag: ReadyFlag, most: Duration) -> Result<(), String> {
+///
+/// # Errors
+/// The server cannot even be asked: as in CoreDNS, nothing is served then.
+async fn wait(source: Arc<Source>, flag: ReadyFlag, most: Duration) -> Result<(), String> {
     let (start, mut said) = (Instant::now(), Instant::now());
-    while !zone.has_synced() {
+    while !source.zone.has_synced() {
+        if let Some(why) = source.health.as_ref().and_then(|health| health.unusable()) {
+            return Err(why);
+        }
         if start.elapsed() >= most {
             warn!(target: TARGET, "starting server with unsynced Kubernetes API");
             return Ok(());
@@ -110,10 +230,12 @@ async fn wait(zone: Arc<Zone>, flag: ReadyFlag, most: Duration) -> Result<(), St
 }
 
 /// Keeps `/ready` true to the state until it is known.
-async fn tell_ready(zone: Arc<Zone>, flag: ReadyFlag, stop: CancellationToken) {
-    while !zone.has_synced() {
-        let missing: Vec<String> = zone.unsynced().map(|kind| format!("{kind:?}")).collect();
-        flag.because(format!("not listed yet: {}", missing.join(", ")));
+async fn tell_ready(source: Arc<Source>, flag: ReadyFlag, stop: CancellationToken) {
+    while !source.zone.has_synced() {
+        let missing: Vec<&str> = source.zone.unsynced().map(Kind::name).collect();
+        let advice = source.health.as_ref().map(|health| health.advice());
+        let advice = advice.unwrap_or_default();
+        flag.because(format!("not listed yet: {}{advice}", missing.join(", ")));
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK) => {}

@@ -1,0 +1,137 @@
+//! Why something that the API server was asked for did not come.
+
+use std::error::Error;
+use std::time::Duration;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Why a request or a watch failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum Failure {
+    /// Where the server is, or who we are, cannot be told.
+    #[error("{0}")]
+    Access(String),
+    /// No connection, or one that broke.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Nothing came for so long.
+    #[error("nothing came from it for {} s", .0.as_secs())]
+    Silent(Duration),
+    /// The server answers that it will not.
+    #[error("{0}")]
+    Status(Status),
+    /// What came is not what was asked for.
+    #[error("what it sent cannot be read: {0}")]
+    Garbled(String),
+    /// A list is older than what was seen before.
+    #[error("it lists an older state than was seen before (version {listed}, seen {seen})")]
+    Older {
+        /// the list's version
+        listed: u64,
+        /// the newest that was seen
+        seen: u64,
+    },
+}
+
+/// An error of the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Error)]
+#[serde(default)]
+#[error("it answers {code}{}{message}", if .message.is_empty() { "" } else { ": " })]
+pub(super) struct Status {
+    /// the HTTP status code
+    pub(super) code: u16,
+    /// for people
+    pub(super) message: String,
+    /// `Retry-After`
+    #[serde(skip)]
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Status {
+    /// It is of this moment, or of our rights: asking in another way changes nothing.
+    pub(super) fn is_passing(&self) -> bool {
+        [401, 403, 408, 410, 429, 503, 504].contains(&self.code)
+    }
+}
+
+impl Failure {
+    /// What the server would have to be asked for again from the start.
+    pub(super) fn is_expired(&self) -> bool {
+        self.code() == Some(410)
+    }
+
+    /// The server does not let us.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.code() == Some(403)
+    }
+
+    /// The server does not know how to do that, but may know another way.
+    pub(super) fn is_unsupported(&self) -> bool {
+        match self {
+            Self::Status(status) => status.code < 500 && !status.is_passing(),
+            _ => false,
+        }
+    }
+
+    /// The server does not know as much as was seen before.
+    pub(super) fn is_behind(&self) -> bool {
+        match self {
+            Self::Older { .. } => true,
+            Self::Status(status) => {
+                status.code == 504 && status.message.contains("Too large resource version")
+            }
+            _ => false,
+        }
+    }
+
+    /// A new connection, with what the files say now, may do better.
+    pub(super) fn is_of_connection(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Silent(_)) || self.code() == Some(401)
+    }
+
+    /// How long the server wants not to be asked.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status(status) => status.retry_after,
+            _ => None,
+        }
+    }
+
+    fn code(&self) -> Option<u16> {
+        match self {
+            Self::Status(status) => Some(status.code),
+            _ => None,
+        }
+    }
+
+    /// A connection's error, with all its causes.
+    pub(super) fn of_connection(error: &kube::Error) -> Self {
+        let mut text = match error {
+            kube::Error::Service(error) => error_chain(&**error),
+            error => error_chain(error),
+        };
+        if text.contains("invalid peer certificate") {
+            text.push_str(
+                "; the CA that is trusted here must be the one that signed its certificate, and \
+                 the certificate must name the address that is connected to",
+            );
+        }
+        Self::Unreachable(text)
+    }
+}
+
+/// An error and its causes, each once.
+pub(super) fn error_chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

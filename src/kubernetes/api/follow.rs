@@ -1,0 +1,389 @@
+//! One resource: listed once, watched from there, listed again when the thread is lost.
+//!
+//! ```text
+//!          ┌──────────────────────── 410, or an older list ───────────────┐
+//!          v                                                              │
+//!   list ──┬─ as a stream: objects, then the bookmark that closes it ──┬─> watch from its version
+//!          └─ in pages, where the server cannot do that ───────────────┘  ^      │
+//!                                                                         └──────┘ it ends: from
+//!                                                                           the last version
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
+
+use super::TARGET;
+use super::backoff::Backoff;
+use super::connection::Connection;
+use super::decode::{self, Change, Head};
+use super::failure::Failure;
+use super::frames::Items;
+use super::health::Health;
+use super::link::Link;
+use super::metrics::Metrics;
+use super::resource::Resource;
+use super::watch::{Watch, unreadable};
+use crate::kubernetes::event::Event;
+use crate::kubernetes::object::{Kind, Object};
+
+/// How long a watch may be silent: the server sends a bookmark about each minute.
+const SILENCE: Duration = Duration::from_secs(90);
+/// How long a list as a stream may give nothing new before it must be closed by its bookmark.
+const CLOSING: Duration = Duration::from_secs(10);
+/// How long a list as a stream may take at most.
+const STREAM: Duration = Duration::from_secs(120);
+/// How long a page may take.
+const PAGE: Duration = Duration::from_secs(60);
+/// A watch that ends sooner did not go well.
+const SHORT: Duration = Duration::from_secs(1);
+/// Seconds after which the server is asked to end a watch, drawn at random so that not all end
+/// at once.
+const SESSION: std::ops::Range<u32> = 240..290;
+/// After so many lists in a row that are older than what was seen, they are believed: the server's
+/// state was set back.
+const OLDER: u32 = 5;
+
+/// Follows one resource.
+pub(super) struct Follower {
+    resource: Resource,
+    link: Arc<Link>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    events: mpsc::Sender<Event>,
+    /// the version to watch from; none where it must be listed first
+    from: Option<u64>,
+    /// the newest version that was seen
+    seen: u64,
+    /// why it is listed again; none before the first list
+    reason: Option<&'static str>,
+    /// lists in a row that were older than what was seen
+    older: u32,
+    /// a list that is no stream comes in pages
+    in_pages: bool,
+    /// since when it is watched
+    live_since: Option<Instant>,
+    backoff: Backoff,
+}
+
+/// Why a follower stops what it does.
+enum End {
+    /// Nobody receives its events any more.
+    Unheard,
+    Failed(Failure),
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl<T> From<mpsc::error::SendError<T>> for End {
+    fn from(_: mpsc::error::SendError<T>) -> Self {
+        Self::Unheard
+    }
+}
+
+impl Follower {
+    pub(super) fn new(
+        resource: Resource,
+        link: Arc<Link>,
+        health: Arc<Health>,
+        metrics: Arc<Metrics>,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        Self {
+            resource,
+            link,
+            health,
+            metrics,
+            events,
+            from: None,
+            seen: 0,
+            reason: None,
+            older: 0,
+            in_pages: true,
+            live_since: None,
+            backoff: Backoff::default(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        self.resource.kind
+    }
+
+    fn live(&mut self) {
+        self.live_since = Some(Instant::now());
+        self.health.live(self.kind());
+    }
+
+    /// Runs until nobody receives its events.
+    pub(super) async fn run(mut self) {
+        loop {
+            let round = self.round().await;
+            self.health.lost(self.kind());
+            let live = self.live_since.take().map(|since| since.elapsed());
+            let went_well = live.is_some_and(|time| time >= SHORT);
+            if went_well {
+                self.backoff.reset();
+            }
+            match round {
+                Err(End::Unheard) => return,
+                // All was told, and the watch ended as it was asked to.
+                Ok(()) if went_well => self.health.heard(self.kind()),
+                Ok(()) => self.pause(None).await,
+                Err(End::Failed(failure)) => {
+                    self.note(&failure);
+                    self.pause(Some(&failure)).await;
+                }
+            }
+        }
+    }
+
+    /// Draws the consequences of a failure.
+    fn note(&mut self, failure: &Failure) {
+        debug!(target: TARGET, "{}: {failure}", self.resource.plural());
+        self.metrics.failure(self.kind());
+        if failure.is_behind() {
+            self.older += 1;
+        }
+        if failure.is_expired() {
+            self.list_again("expired");
+        } else if self.older > 1 {
+            self.list_again("behind");
+        } else if self.from.is_some() && failure.is_unsupported() {
+            self.list_again("refused");
+        }
+        // A single break is nothing to speak of: connections end, servers are restarted.
+        if self.backoff.failures() > 0 || self.reason.is_none() {
+            self.health.failed(&self.resource, failure);
+        }
+    }
+
+    fn list_again(&mut self, reason: &'static str) {
+        self.from = None;
+        self.reason = self.reason.and(Some(reason));
+    }
+
+    async fn pause(&mut self, failure: Option<&Failure>) {
+        let mut wait = self.backoff.next();
+        if let Some(least) = failure.and_then(Failure::retry_after) {
+            // Not all at the very moment that the server names.
+            wait = least + wait.min(least);
+            return sleep(wait).await;
+        }
+        match failure {
+            Some(Failure::Unreachable(_) | Failure::Silent(_) | Failure::Access(_)) => {
+                tokio::select! {
+                    () = sleep(wait) => {}
+                    () = self.health.back() => self.backoff.reset(),
+                }
+            }
+            _ => sleep(wait).await,
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), End> {
+        let connection = self.link.connection().await?;
+        let followed = self.follow(&connection).await;
+        if let Err(End::Failed(failure)) = &followed
+            && failure.is_of_connection()
+        {
+            self.link.discard(&connection).await;
+        }
+        followed
+    }
+
+    async fn follow(&mut self, connection: &Connection) -> Result<(), End> {
+        if self.from.is_none() {
+            if let Some(reason) = self.reason {
+                self.metrics.relist(self.kind(), reason);
+            }
+            if self.link.streams() && self.stream(connection).await? {
+                return Ok(());
+            }
+            self.list(connection).await?;
+        }
+        let from = self.from.unwrap_or_default().to_string();
+        let asked = self.resource.watch(&from, session(), false)?;
+        let mut watch = Watch::new(connection.open(asked).await?);
+        self.live();
+        self.watch(&mut watch).await
+    }
+
+    /// Lists as a stream and watches on. False where the server cannot do that.
+    async fn stream(&mut self, connection: &Connection) -> Result<bool, End> {
+        // Not older than what was seen; or what the server holds for the newest, where it seems
+        // not to have that.
+        let least = match (self.seen, self.older) {
+            (0, _) | (_, 1..) => String::new(),
+            (seen, 0) => seen.to_string(),
+        };
+        let asked = self.resource.watch(&least, session(), true)?;
+        let mut watch = match connection.open(asked).await {
+            Ok(chunks) => Watch::new(chunks),
+            Err(failure) if failure.is_unsupported() => {
+                debug!(target: TARGET, "no list as a stream: {failure}");
+                self.link.list_only();
+                return Ok(false);
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        self.events.send(Event::Listing(self.kind())).await?;
+        let last = Instant::now() + STREAM;
+        loop {
+            let until = last.min(Instant::now() + CLOSING);
+            let change = match watch.next(self.kind(), until).await {
+                Ok(Some(change)) => change,
+                Err(Failure::Silent(_)) => {
+                    warn!(
+                        target: TARGET,
+                        "the API server does not close its list of {} as a stream; it is listed \
+                         in pages from now on",
+                        self.resource.plural()
+                    );
+                    self.link.list_only();
+                    return Ok(false);
+                }
+                Ok(None) => return Err(Failure::Garbled("a list without end".into()).into()),
+                Err(failure) => return Err(failure.into()),
+            };
+            match change {
+                Change::Bookmark {
+                    version,
+                    closes: true,
+                } => {
+                    self.listed(version).await?;
+                    break;
+                }
+                // A server whose etcd is too old for it says so in the stream.
+                Change::Failed(status) if !status.is_passing() => {
+                    debug!(target: TARGET, "no list as a stream: {status}");
+                    self.link.list_only();
+                    return Ok(false);
+                }
+                change => self.apply(change).await?,
+            }
+        }
+        self.live();
+        self.watch(&mut watch).await.map(|()| true)
+    }
+
+    /// Lists in pages.
+    async fn list(&mut self, connection: &Connection) -> Result<(), End> {
+        self.events.send(Event::Listing(self.kind())).await?;
+        let (mut after, mut version) = (None, 0);
+        loop {
+            let asked = Instant::now();
+            let is_first = after.is_none();
+            let request = self.resource.list(after, self.in_pages)?;
+            let mut chunks = match connection.open(request).await {
+                Err(failure) if failure.is_expired() && !is_first => {
+                    // Pages come too slowly for how long the server keeps them.
+                    self.in_pages = false;
+                    return Err(failure.into());
+                }
+                opened => opened?,
+            };
+            let mut items = Items::default();
+            let mut is_checked = false;
+            while let Some(bytes) = chunks.next(asked + PAGE).await? {
+                let mut chunk: &[u8] = &bytes;
+                while let Some(item) = items.next(&mut chunk)? {
+                    let item = decode::item(self.resource.kind, item);
+                    if !std::mem::replace(&mut is_checked, true) {
+                        self.check_age(head(&items)?.metadata.version())?;
+                    }
+                    self.item(item).await?;
+                }
+            }
+            connection.listed(asked.elapsed());
+            let Head { metadata } = head(&items)?;
+            version = metadata.version().max(version);
+            after = Some(metadata.next).filter(|next| !next.is_empty());
+            if after.is_none() {
+                return self.listed(version).await;
+            }
+        }
+    }
+
+    /// A list is complete, as the state was at this version.
+    async fn listed(&mut self, version: u64) -> Result<(), End> {
+        self.check_age(version)?;
+        if version < self.seen {
+            warn!(
+                target: TARGET,
+                "the API server lists {} as they were before: its state seems to be a backup's; it \
+                 is taken",
+                self.resource.plural()
+            );
+        }
+        self.events.send(Event::Listed(self.kind())).await?;
+        (self.from, self.seen, self.older) = (Some(version), version, 0);
+        self.reason = Some("lost");
+        self.backoff.reset();
+        Ok(())
+    }
+
+    fn check_age(&self, listed: u64) -> Result<(), Failure> {
+        match listed < self.seen && self.older < OLDER {
+            true => Err(Failure::Older {
+                listed,
+                seen: self.seen,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Passes on what a watch tells, until it ends.
+    async fn watch(&mut self, watch: &mut Watch) -> Result<(), End> {
+        while let Some(change) = watch.next(self.kind(), Instant::now() + SILENCE).await? {
+            self.health.heard(self.kind());
+            let version = change.version();
+            self.apply(change).await?;
+            if version > 0 {
+                self.from = Some(version);
+                self.seen = self.seen.max(version);
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply(&mut self, change: Change) -> Result<(), End> {
+        match change {
+            Change::Applied(Some(object), _) => self.events.send(Event::Apply(object)).await?,
+            Change::Deleted(key, _) => self.events.send(Event::Delete(self.kind(), key)).await?,
+            Change::Failed(status) => return Err(Failure::Status(status).into()),
+            Change::Unreadable => self.metrics.unreadable(self.kind()),
+            Change::Applied(None, _) | Change::Bookmark { .. } => {}
+        }
+        Ok(())
+    }
+
+    async fn item(&mut self, item: Result<Option<Object>, serde_json::Error>) -> Result<(), End> {
+        match item {
+            Ok(Some(object)) => self.events.send(Event::Apply(object)).await?,
+            Ok(None) => {}
+            Err(error) => {
+                unreadable(self.kind(), &error);
+                self.metrics.unreadable(self.kind());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long the server is asked to keep a watch open, in seconds.
+fn session() -> u32 {
+    rand::rng().random_range(SESSION)
+}
+
+/// What a list says beside its items, as far as it came.
+fn head(items: &Items) -> Result<Head, Failure> {
+    serde_json::from_slice(&items.head()).map_err(|error| Failure::Garbled(error.to_string()))
+}

@@ -1,0 +1,228 @@
+//! How things stand with the API server: for the log, for `/ready`, for metrics.
+
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::TARGET;
+use super::access::Access;
+use super::failure::Failure;
+use super::resource::Resource;
+use crate::duration::GoDuration;
+use crate::kubernetes::object::Kind;
+
+/// How often the log says that the server is still away, or a right still missing.
+const AGAIN: Duration = Duration::from_secs(300);
+
+/// What is known of a server's health. Shared by the followers, and by who tells of it.
+#[derive(Debug)]
+pub struct Health {
+    name: String,
+    state: Mutex<State>,
+    back: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    follows: Vec<Follow>,
+    away: Option<Away>,
+    /// why nothing could be asked for since the start
+    unusable: Option<String>,
+}
+
+/// The server is away.
+#[derive(Debug)]
+struct Away {
+    since: Instant,
+    /// when the log last said so
+    said: Instant,
+    why: String,
+}
+
+#[derive(Debug)]
+struct Follow {
+    kind: Kind,
+    /// it is being watched
+    live: bool,
+    /// when something last came
+    heard: Instant,
+    /// what is wrong with it alone, and when the log last said so
+    wrong: Option<(String, Instant)>,
+}
+
+impl Health {
+    pub(super) fn new(access: &Access, resources: &[Resource]) -> Self {
+        let now = Instant::now();
+        let follow = |resource: &Resource| Follow {
+            kind: resource.kind,
+            live: false,
+            heard: now,
+            wrong: None,
+        };
+        Self {
+            name: format!("the API server ({access})"),
+            state: Mutex::new(State {
+                follows: resources.iter().map(follow).collect(),
+                away: None,
+                unusable: None,
+            }),
+            back: Notify::new(),
+        }
+    }
+
+    /// How old the state may be: zero while each kind is watched, else the time since the last word
+    /// of one that is not.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let state = self.state();
+        let dead = state.follows.iter().filter(|follow| !follow.live);
+        let ages = dead.map(|follow| follow.heard.elapsed());
+        ages.max().unwrap_or_default()
+    }
+
+    /// Why the server cannot even be asked, where that is so since the start: a file that cannot be
+    /// used, a variable that is not set.
+    #[must_use]
+    pub fn unusable(&self) -> Option<String> {
+        self.state().unusable.clone()
+    }
+
+    /// Why kinds are missing, and what a person can do about it: phrases that each start with `; `.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let (mut advice, state) = (String::new(), self.state());
+        let away = state.away.as_ref();
+        let away = away.map(|away| format!("no word from {}: {}", self.name, away.why));
+        let wrong = state
+            .follows
+            .iter()
+            .filter_map(|follow| follow.wrong.as_ref());
+        for line in away
+            .into_iter()
+            .chain(wrong.map(|(wrong, _)| wrong.clone()))
+        {
+            // Writing to a text does not fail.
+            let _ = write!(advice, "; {line}");
+        }
+        advice
+    }
+
+    /// Something of this kind came.
+    pub(super) fn heard(&self, kind: Kind) {
+        if let Some(follow) = self.state().of(kind) {
+            follow.heard = Instant::now();
+        }
+    }
+
+    /// This kind is being watched.
+    pub(super) fn live(&self, kind: Kind) {
+        let mut state = self.state();
+        state.unusable = None;
+        if let Some(follow) = state.of(kind) {
+            follow.live = true;
+            follow.heard = Instant::now();
+            if follow.wrong.take().is_some() {
+                info!(target: TARGET, "{}s are watched now", kind.name());
+            }
+        }
+        let all = state
+            .follows
+            .iter()
+            .all(|follow| follow.live || follow.wrong.is_some());
+        if all && let Some(away) = state.away.take() {
+            let away = rounded(away.since.elapsed());
+            info!(target: TARGET, "{} is back after {away}", self.name);
+        }
+        drop(state);
+        self.back.notify_waiters();
+    }
+
+    /// The watch of this kind ended, be it as it should.
+    pub(super) fn lost(&self, kind: Kind) {
+        if let Some(follow) = self.state().of(kind) {
+            follow.live = false;
+        }
+    }
+
+    /// It failed more than once.
+    pub(super) fn failed(&self, resource: &Resource, failure: &Failure) {
+        let mut state = self.state();
+        if failure.is_forbidden() {
+            return self.forbidden(&mut state, resource, failure);
+        }
+        if let Failure::Access(why) = failure
+            && state.away.is_none()
+        {
+            state.unusable = Some(why.clone());
+        }
+        let (now, name) = (Instant::now(), &self.name);
+        match &mut state.away {
+            None => {
+                warn!(
+                    target: TARGET,
+                    "no word from {name}: {failure}; what is known is served on, and it is tried \
+                     again"
+                );
+                state.away = Some(Away {
+                    since: now,
+                    said: now,
+                    why: failure.to_string(),
+                });
+            }
+            Some(away) => {
+                away.why = failure.to_string();
+                if away.said.elapsed() >= AGAIN {
+                    away.said = now;
+                    let time = rounded(away.since.elapsed());
+                    warn!(target: TARGET, "still no word from {name} after {time}: {failure}");
+                }
+            }
+        }
+    }
+
+    fn forbidden(&self, state: &mut State, resource: &Resource, failure: &Failure) {
+        let Some(follow) = state.of(resource.kind) else {
+            return;
+        };
+        let wrong = format!(
+            "the API server does not allow to list and watch {}; this rule is missing in the \
+             ClusterRole: {}",
+            resource.plural(),
+            resource.rule()
+        );
+        let said = follow.wrong.as_ref().map(|(_, said)| *said);
+        let is_due = said.is_none_or(|said| said.elapsed() >= AGAIN);
+        if is_due {
+            error!(target: TARGET, "{wrong} ({failure})");
+        }
+        let said = said.filter(|_| !is_due).unwrap_or_else(Instant::now);
+        follow.wrong = Some((wrong, said));
+    }
+
+    /// Waits until the server is heard again.
+    pub(super) async fn back(&self) {
+        self.back.notified().await;
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn of(&mut self, kind: Kind) -> Option<&mut Follow> {
+        self.follows.iter_mut().find(|follow| follow.kind == kind)
+    }
+}
+
+/// Whole seconds, or milliseconds where there is none.
+fn rounded(time: Duration) -> GoDuration {
+    GoDuration(match time.as_secs() {
+        0 => Duration::from_millis(time.as_millis().try_into().unwrap_or_default()),
+        seconds => Duration::from_secs(seconds),
+    })
+}

@@ -1,0 +1,156 @@
+//! What is counted of the API server, and of what it tells.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::kubernetes::name::service_key;
+use crate::kubernetes::object::{EndpointSlice, Kind};
+use crate::kubernetes::zone::{Shape, Zone};
+use crate::metrics::{Desc, Histogram, Registry};
+
+const REQUESTS: Desc = Desc {
+    name: "coredns_kubernetes_rest_client_requests_total",
+    help: "Number of HTTP requests, partitioned by status code, method, and host.",
+};
+const DURATION: Desc = Desc {
+    name: "coredns_kubernetes_rest_client_request_duration_seconds",
+    help: "Request latency in seconds. Broken down by verb and host.",
+};
+const LIMITED: Desc = Desc {
+    name: "coredns_kubernetes_rest_client_rate_limiter_duration_seconds",
+    help: "Client side rate limiter latency in seconds. Broken down by verb and host.",
+};
+const PROGRAMMING: Desc = Desc {
+    name: "coredns_kubernetes_dns_programming_duration_seconds",
+    help: "Histogram of the time (in seconds) it took to program a dns instance.",
+};
+const RELISTS: Desc = Desc {
+    name: "callsign_kubernetes_relists_total",
+    help: "Lists of a kind after its first one, by what made them necessary.",
+};
+const BREAKS: Desc = Desc {
+    name: "callsign_kubernetes_watch_failures_total",
+    help: "Requests and watches of a kind that failed.",
+};
+const UNREADABLE: Desc = Desc {
+    name: "callsign_kubernetes_unreadable_objects_total",
+    help: "Objects that were passed over because they could not be decoded.",
+};
+
+/// The client library's default edges, in seconds.
+const REQUEST_BUCKETS: [f64; 11] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+/// One millisecond doubled 19 times, in seconds.
+const PROGRAMMING_BUCKETS: [f64; 20] = [
+    0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096,
+    8.192, 16.384, 32.768, 65.536, 131.072, 262.144, 524.288,
+];
+
+/// What the followers of a source count.
+pub(super) struct Metrics {
+    registry: Arc<Registry>,
+}
+
+/// What is counted of requests to one server.
+pub(super) struct Requests {
+    registry: Arc<Registry>,
+    host: Arc<str>,
+}
+
+impl Metrics {
+    pub(super) fn new(registry: Arc<Registry>) -> Self {
+        Self { registry }
+    }
+
+    pub(super) fn requests(&self, host: &str) -> Requests {
+        Requests {
+            registry: self.registry.clone(),
+            host: host.into(),
+        }
+    }
+
+    pub(super) fn relist(&self, kind: Kind, reason: &'static str) {
+        let labels = [("kind", kind.name()), ("reason", reason)];
+        self.registry.counter(RELISTS, &labels).inc();
+    }
+
+    pub(super) fn failure(&self, kind: Kind) {
+        let labels = [("kind", kind.name())];
+        self.registry.counter(BREAKS, &labels).inc();
+    }
+
+    pub(super) fn unreadable(&self, kind: Kind) {
+        let labels = [("kind", kind.name())];
+        self.registry.counter(UNREADABLE, &labels).inc();
+    }
+}
+
+impl Requests {
+    pub(super) fn count(&self, code: &str) {
+        let labels = [("code", code), ("method", "GET"), ("host", &*self.host)];
+        self.registry.counter(REQUESTS, &labels).inc();
+    }
+
+    /// As CoreDNS, of lists alone. Nothing here limits how often the server is asked.
+    pub(super) fn observe(&self, time: Duration) {
+        let labels = [("verb", "GET"), ("host", &*self.host)];
+        let duration = self.registry.histogram(DURATION, &REQUEST_BUCKETS, &labels);
+        duration.observe_duration(time);
+        let limited = self.registry.histogram(LIMITED, &REQUEST_BUCKETS, &labels);
+        limited.observe_duration(Duration::ZERO);
+    }
+}
+
+/// How long changes of endpoints take to be served.
+pub struct Programming {
+    registry: Arc<Registry>,
+    /// of Services with addresses of their own, and of headless ones
+    kinds: [Option<Histogram>; 2],
+}
+
+impl Programming {
+    /// Tells nothing until there is something.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>) -> Self {
+        Self {
+            registry,
+            kinds: [None, None],
+        }
+    }
+
+    /// What is to be counted of a slice once it is served: its Service, and when it changed.
+    #[must_use]
+    pub fn of(slice: &EndpointSlice) -> Option<(Box<[u8]>, u64)> {
+        let service = service_key(&slice.key.namespace, &slice.service)?;
+        Some((service.as_ref().into(), slice.triggered?))
+    }
+
+    /// A slice of this Service that changed at this time is served from now on. Without such a
+    /// Service nothing is counted, as in CoreDNS.
+    pub fn served(&mut self, zone: &Zone, (service, triggered): (Box<[u8]>, u64)) {
+        let Some(service) = zone.service(&service) else {
+            return;
+        };
+        let (at, kind) = match service.entry().shape() {
+            Shape::ClusterIp { .. } => (0, "cluster_ip"),
+            Shape::Headless => (1, "headless_with_selector"),
+            Shape::ExternalName(_) | Shape::Absent => return,
+        };
+        let registry = &self.registry;
+        let make = || {
+            let labels = [("service_kind", kind)];
+            registry.histogram(PROGRAMMING, &PROGRAMMING_BUCKETS, &labels)
+        };
+        if let Some(histogram) = self.kinds.get_mut(at) {
+            let took = since_epoch().saturating_sub(Duration::from_nanos(triggered));
+            histogram.get_or_insert_with(make).observe_duration(took);
+        }
+    }
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
