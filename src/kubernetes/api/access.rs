@@ -60,6 +60,29 @@ impl fmt::Display for Access {
 }
 
 impl Access {
+    /// Whether a kubeconfig with this text can be used, as far as the text alone tells.
+    ///
+    /// # Errors
+    /// What is wrong with it: it does not parse, or it has no such context or no cluster for it.
+    pub fn check_kubeconfig(text: &str, context: Option<&str>) -> Result<(), String> {
+        let read = Kubeconfig::from_yaml(text).map_err(|error| error_chain(&error))?;
+        let context = context.or(read.current_context.as_deref());
+        let Some(context) = context.filter(|context| !context.is_empty()) else {
+            return Err("it has no current-context, and none is given".to_owned());
+        };
+        let found = read.contexts.iter().find(|named| named.name == context);
+        let Some(found) = found.and_then(|named| named.context.as_ref()) else {
+            return Err(format!("it has no context {context:?}"));
+        };
+        let cluster = &found.cluster;
+        match read.clusters.iter().any(|named| named.name == *cluster) {
+            true => Ok(()),
+            false => Err(format!(
+                "it has no cluster {cluster:?}, which context {context:?} names"
+            )),
+        }
+    }
+
     /// Reads files and variables; blocks on the file system.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
         let mut loaded = match self {

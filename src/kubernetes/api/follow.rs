@@ -149,12 +149,15 @@ impl Follower {
     fn note(&mut self, failure: &Failure) {
         debug!(target: TARGET, "{}: {failure}", self.resource.plural());
         self.metrics.failure(self.kind());
+        if failure.is_expired() && self.from.is_some() {
+            // The server is there, and has forgotten what we knew: nothing is wrong with that.
+            self.backoff.reset();
+            return self.list_again("expired");
+        }
         if failure.is_behind() {
             self.older += 1;
         }
-        if failure.is_expired() {
-            self.list_again("expired");
-        } else if self.older > 1 {
+        if self.older > 1 {
             self.list_again("behind");
         } else if self.from.is_some() && failure.is_unsupported() {
             self.list_again("refused");
@@ -177,14 +180,10 @@ impl Follower {
             wait = least + wait.min(least);
             return sleep(wait).await;
         }
-        match failure {
-            Some(Failure::Unreachable(_) | Failure::Silent(_) | Failure::Access(_)) => {
-                tokio::select! {
-                    () = sleep(wait) => {}
-                    () = self.health.back() => self.backoff.reset(),
-                }
-            }
-            _ => sleep(wait).await,
+        // A server that one of us has found again is tried at once by all.
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = self.health.back() => self.backoff.reset(),
         }
     }
 

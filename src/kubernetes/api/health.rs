@@ -17,6 +17,11 @@ use crate::kubernetes::object::Kind;
 
 /// How often the log says that the server is still away, or a right still missing.
 const AGAIN: Duration = Duration::from_secs(300);
+/// How long a right must be missing before the log says so: a server that has just started does not
+/// know its rules yet.
+const NEW: Duration = Duration::from_secs(3);
+/// The same for a kind that was watched before.
+const KNOWN: Duration = Duration::from_secs(30);
 
 /// What is known of a server's health. Shared by the followers, and by who tells of it.
 #[derive(Debug)]
@@ -48,10 +53,20 @@ struct Follow {
     kind: Kind,
     /// it is being watched
     live: bool,
+    was_live: bool,
     /// when something last came
     heard: Instant,
-    /// what is wrong with it alone, and when the log last said so
-    wrong: Option<(String, Instant)>,
+    /// what is wrong with it alone
+    wrong: Option<Wrong>,
+}
+
+/// A right is missing.
+#[derive(Debug)]
+struct Wrong {
+    what: String,
+    since: Instant,
+    /// when the log last said so
+    said: Option<Instant>,
 }
 
 impl Health {
@@ -60,6 +75,7 @@ impl Health {
         let follow = |resource: &Resource| Follow {
             kind: resource.kind,
             live: false,
+            was_live: false,
             heard: now,
             wrong: None,
         };
@@ -103,7 +119,7 @@ impl Health {
             .filter_map(|follow| follow.wrong.as_ref());
         for line in away
             .into_iter()
-            .chain(wrong.map(|(wrong, _)| wrong.clone()))
+            .chain(wrong.map(|wrong| wrong.what.clone()))
         {
             // Writing to a text does not fail.
             let _ = write!(advice, "; {line}");
@@ -123,16 +139,23 @@ impl Health {
         let mut state = self.state();
         state.unusable = None;
         if let Some(follow) = state.of(kind) {
-            follow.live = true;
+            (follow.live, follow.was_live) = (true, true);
             follow.heard = Instant::now();
-            if follow.wrong.take().is_some() {
+            let said = follow.wrong.take().and_then(|wrong| wrong.said);
+            if said.is_some() {
                 info!(target: TARGET, "{}s are watched now", kind.name());
             }
         }
+        let is_told = |follow: &Follow| {
+            follow
+                .wrong
+                .as_ref()
+                .is_some_and(|wrong| wrong.said.is_some())
+        };
         let all = state
             .follows
             .iter()
-            .all(|follow| follow.live || follow.wrong.is_some());
+            .all(|follow| follow.live || is_told(follow));
         if all && let Some(away) = state.away.take() {
             let away = rounded(away.since.elapsed());
             info!(target: TARGET, "{} is back after {away}", self.name);
@@ -188,19 +211,25 @@ impl Health {
         let Some(follow) = state.of(resource.kind) else {
             return;
         };
-        let wrong = format!(
-            "the API server does not allow to list and watch {}; this rule is missing in the \
-             ClusterRole: {}",
-            resource.plural(),
-            resource.rule()
-        );
-        let said = follow.wrong.as_ref().map(|(_, said)| *said);
-        let is_due = said.is_none_or(|said| said.elapsed() >= AGAIN);
+        let patience = if follow.was_live { KNOWN } else { NEW };
+        let wrong = follow.wrong.get_or_insert_with(|| Wrong {
+            what: format!(
+                "the API server does not allow to list and watch {}; this rule is missing in the \
+                 ClusterRole: {}",
+                resource.plural(),
+                resource.rule()
+            ),
+            since: Instant::now(),
+            said: None,
+        });
+        let is_due = match wrong.said {
+            None => wrong.since.elapsed() >= patience,
+            Some(said) => said.elapsed() >= AGAIN,
+        };
         if is_due {
-            error!(target: TARGET, "{wrong} ({failure})");
+            error!(target: TARGET, "{} ({failure})", wrong.what);
+            wrong.said = Some(Instant::now());
         }
-        let said = said.filter(|_| !is_due).unwrap_or_else(Instant::now);
-        follow.wrong = Some((wrong, said));
     }
 
     /// Waits until the server is heard again.

@@ -85,7 +85,7 @@ fn word(event: Option<Event>) -> String {
         Some(Event::Listed(_)) => "listed".into(),
         Some(Event::Apply(object)) => object.key().name.to_string(),
         Some(Event::Delete(_, key)) => format!("-{}", key.name),
-        None => "nobody sends".into(),
+        other => format!("{other:?}"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::corefile::{Cursor, Diagnostic, Token};
+use crate::kubernetes::api::Access;
 use crate::kubernetes::selector;
 use crate::kubernetes::zone::{Pods, View};
 use crate::name::Name;
@@ -12,6 +13,8 @@ use crate::plugin::setup::{Setup, SetupError};
 /// Seconds; the longest is an hour.
 const TTL: u32 = 5;
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// A kubeconfig is longer only by mistake, in bytes.
+const MOST_OF_FILE: usize = 1 << 20;
 
 const OPTIONS: &[&str] = &[
     "endpoint",
@@ -121,9 +124,13 @@ impl Config {
             "ignore" => self.ignore(cursor)?,
             "startup_timeout" => self.startup_timeout = first(cursor)?.duration()?,
             "apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight" => limit(cursor)?,
-            "endpoint" => self.api.endpoint = Some(first(cursor)?.text().to_owned()),
+            "endpoint" => self.api.endpoint = Some(endpoint(cursor, setup)?),
             "tls" => match cursor.remaining_args().as_slice() {
                 [cert, key, ca] => {
+                    // What is not there is told by who connects, or by who checks the Corefile.
+                    for file in [cert, key, ca] {
+                        let _ = read(setup, file);
+                    }
                     self.api.tls = Some([cert, key, ca].map(|token| token.text().to_owned()));
                 }
                 _ => return Err(cursor.arg_err()),
@@ -131,6 +138,7 @@ impl Config {
             "kubeconfig" => match cursor.remaining_args().as_slice() {
                 [file, context @ ..] if context.len() < 2 => {
                     let context = context.first().map(|token| token.text().to_owned());
+                    kubeconfig(setup, file, context.as_deref())?;
                     self.api.kubeconfig = Some((file.text().to_owned(), context));
                 }
                 _ => return Err(cursor.arg_err()),
@@ -163,6 +171,46 @@ impl Config {
             }
         }
     }
+}
+
+/// The API server's URL. CoreDNS took several once.
+fn endpoint(cursor: &mut Cursor<'_>, setup: &mut Setup<'_>) -> Result<String, Diagnostic> {
+    let arguments = some(cursor)?;
+    let [url, more @ ..] = arguments.as_slice() else {
+        return Err(cursor.arg_err());
+    };
+    if let Some(more) = more.first() {
+        let warning = Diagnostic::warning(format!(
+            "multiple endpoints have been deprecated, only the first specified endpoint '{}' is used",
+            url.text()
+        ));
+        setup.warnings.push(warning.at(more.place()));
+    }
+    Ok(url.text().to_owned())
+}
+
+/// The text of a file, where it is here. As in CoreDNS, a relative path starts at the working
+/// directory.
+fn read(setup: &Setup<'_>, file: &Token) -> Option<String> {
+    let path = setup.environment.directory().join(file.text());
+    let text = setup.environment.read(&path, MOST_OF_FILE).ok()?;
+    String::from_utf8(text).ok()
+}
+
+/// Whether a kubeconfig that is here can be used, as far as its text tells. One that is not here may
+/// be where the server runs.
+fn kubeconfig(setup: &Setup<'_>, file: &Token, context: Option<&str>) -> Result<(), Diagnostic> {
+    let Some(text) = read(setup, file) else {
+        return Ok(());
+    };
+    Access::check_kubeconfig(&text, context).map_err(|error| {
+        let message = format!("the kubeconfig {} cannot be used: {error}", file.text());
+        let help = format!(
+            "see what kubectl makes of it: kubectl --kubeconfig {} config view",
+            file.text()
+        );
+        Diagnostic::error(message).at(file.place()).help(help)
+    })
 }
 
 fn none(cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {

@@ -3,6 +3,7 @@
 //! What CoreDNS 1.15 answers in the same place is asked of both servers by the differential suite;
 //! these tables hold each fact on its own.
 
+mod access;
 mod chains;
 mod churn;
 mod options;
