@@ -71,6 +71,14 @@ struct Flags {
     #[arg(long, value_name = "DIR", env = "CALLSIGN_MANIFESTS")]
     manifests: Option<PathBuf>,
 
+    /// Keep the last known state of the cluster in this file, for a start while the API server is away.
+    #[arg(long, value_name = "FILE", env = "CALLSIGN_SNAPSHOT")]
+    snapshot: Option<PathBuf>,
+
+    /// Seconds between comparisons of what was watched with what there is; 0 for none.
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    audit_interval: Duration,
+
     /// UDP threads for each address [default: the processors that the process may use, at most 8].
     #[arg(long, value_name = "N")]
     threads: Option<usize>,

@@ -38,6 +38,13 @@ pub mod readiness;
 pub mod resolver;
 pub mod server;
 pub mod telemetry;
+// The unit tests share the API server of tests with programs that use this crate by its name.
+#[cfg(test)]
+#[path = "../tests/api/api.rs"]
+#[allow(dead_code, unreachable_pub)]
+pub(crate) mod api_server;
+#[cfg(test)]
+extern crate self as callsign;
 #[cfg(test)]
 pub mod testing;
 pub mod version;

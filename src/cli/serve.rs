@@ -79,6 +79,8 @@ async fn serve_until_end(flags: Flags, processors: usize, metrics: Arc<Registry>
             .clone()
             .map(Source::Directory)
             .or_else(|| embedded.then(sample)),
+        snapshot: flags.snapshot.clone(),
+        audit_interval: flags.audit_interval,
         strict_loop: flags.strict_loop,
         json_log: flags.log_format == LogFormat::Json,
         is_rehearsal: false,

@@ -8,6 +8,7 @@
 //! (where,    (requests)  (one,  ├─> follow (Services)        ├─> events ─> store
 //!  who)                 renewed)├─> follow (EndpointSlices)  │
 //!                               └─> follow (Pods, if asked) ─┘
+//!            audit: lists of names and versions, now and then, against what was told
 //!            follow: list or stream ─> watch;  frames: bytes to objects;  decode: to slim ones
 //! ```
 //!
@@ -18,17 +19,21 @@
 //! - Nothing is read or opened before [`Api::run`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::event::Event;
 use crate::metrics::Registry;
+use audit::Auditor;
 use follow::Follower;
+use ledger::Ledger;
 use link::Link;
 use metrics::Metrics;
 
 mod access;
+mod audit;
 mod backoff;
 mod connection;
 mod decode;
@@ -36,6 +41,8 @@ mod failure;
 mod follow;
 mod frames;
 mod health;
+mod identity;
+mod ledger;
 mod link;
 mod metrics;
 mod resource;
@@ -58,6 +65,10 @@ pub struct Api {
     link: Arc<Link>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
+    /// time from one audit to the next; zero for none
+    audit: Duration,
+    /// whether to tell which cluster it is
+    tells_cluster: bool,
 }
 
 impl Api {
@@ -65,12 +76,34 @@ impl Api {
     #[must_use]
     pub fn new(access: Access, resources: Vec<Resource>, registry: &Arc<Registry>) -> Self {
         let metrics = Arc::new(Metrics::new(registry.clone()));
+        let link = Link::new(access.clone(), metrics.clone());
+        Self::of(link, &access, resources, metrics)
+    }
+
+    fn of(link: Link, access: &Access, resources: Vec<Resource>, metrics: Arc<Metrics>) -> Self {
         Self {
-            health: Arc::new(Health::new(&access, &resources)),
-            link: Arc::new(Link::new(access, metrics.clone())),
+            health: Arc::new(Health::new(access, &resources)),
+            link: Arc::new(link),
             resources,
             metrics,
+            audit: Duration::ZERO,
+            tells_cluster: false,
         }
+    }
+
+    /// Compares what was told with what there is, about so often; unless told so, or with a time of
+    /// zero, it never does.
+    #[must_use]
+    pub fn audit_every(mut self, time: Duration) -> Self {
+        self.audit = time;
+        self
+    }
+
+    /// Tells which cluster it is, too.
+    #[must_use]
+    pub fn tell_cluster(mut self) -> Self {
+        self.tells_cluster = true;
+        self
     }
 
     /// How things stand with the server.
@@ -83,7 +116,23 @@ impl Api {
     /// the future stops it too.
     pub async fn run(self, events: mpsc::Sender<Event>) {
         let mut followers = JoinSet::new();
-        for resource in self.resources {
+        // They end with the followers.
+        let mut others = JoinSet::new();
+        let of = |resource| (resource, Arc::<Ledger>::default());
+        let resources: Vec<_> = self.resources.into_iter().map(of).collect();
+        if !self.audit.is_zero() {
+            let auditor = Auditor {
+                resources: resources.clone(),
+                link: self.link.clone(),
+                metrics: self.metrics.clone(),
+                every: self.audit,
+            };
+            others.spawn(auditor.run());
+        }
+        if self.tells_cluster {
+            others.spawn(identity::tell(self.link.clone(), events.clone()));
+        }
+        for resource in resources {
             let follower = Follower::new(
                 resource,
                 self.link.clone(),

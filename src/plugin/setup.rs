@@ -109,6 +109,10 @@ impl Listen {
 pub struct Settings {
     /// The manifests that every `kubernetes` plugin reads instead of an API server.
     pub manifests: Option<crate::kubernetes::manifests::Source>,
+    /// Where the last known state of the clusters is kept for the next start.
+    pub snapshot: Option<PathBuf>,
+    /// Time from one comparison of what a watch told with what there is to the next; zero for none.
+    pub audit_interval: Duration,
     /// A detected forwarding loop ends the process, as in CoreDNS.
     pub strict_loop: bool,
     /// Log lines are JSON.

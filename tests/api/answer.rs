@@ -42,7 +42,7 @@ impl Api {
     pub(crate) fn respond<B>(
         &self,
         request: &Request<B>,
-    ) -> impl Future<Output = std::io::Result<Response<Body>>> + Send + 'static {
+    ) -> impl Future<Output = std::io::Result<Response<Body>>> + Send + use<B> {
         let shared = self.shared.clone();
         let seen = seen(request);
         let asked = read(request);
@@ -102,7 +102,7 @@ impl Shared {
             Err(status) => Err(status),
         };
         let response = match answer {
-            Ok((_, Some(list))) => json_response(200, &list),
+            Ok((_, Some(list))) => json_response(200, list),
             Ok((asked, None)) => {
                 let body = Watch::start(self.clone(), connection, asked);
                 let mut response = Response::new(body);
@@ -126,7 +126,7 @@ impl Shared {
 
 impl State {
     /// The list that is asked for, or nothing where it is a watch.
-    fn answer(&mut self, asked: &Asked, token: Option<String>) -> Result<Option<Value>, Status> {
+    fn answer(&mut self, asked: &Asked, token: Option<String>) -> Result<Option<String>, Status> {
         if self.faults.token.is_some() && self.faults.token != token {
             return Err(Status::new(401, "Unauthorized", "Unauthorized"));
         }
@@ -178,7 +178,7 @@ impl State {
         })
     }
 
-    fn list(&self, asked: &Asked) -> Result<Value, Status> {
+    fn list(&self, asked: &Asked) -> Result<String, Status> {
         self.not_newer(asked)?;
         let (version, after) = match asked.value("continue").split_once(':') {
             Some((version, after)) => (version.parse().unwrap_or_default(), after.to_owned()),
@@ -214,12 +214,11 @@ impl State {
         } else {
             (asked.resource.api_version(), asked.resource.kind())
         };
-        Ok(json!({
-            "kind": format!("{kind}List"),
-            "apiVersion": api_version,
-            "metadata": metadata,
-            "items": page,
-        }))
+        // In the order in which an API server writes it: who reads it relies on that.
+        let items = Value::from(page);
+        Ok(format!(
+            r#"{{"kind":"{kind}List","apiVersion":"{api_version}","metadata":{metadata},"items":{items}}}"#
+        ))
     }
 
     /// The version that a list is of.
@@ -234,10 +233,13 @@ impl State {
     /// A version from the future is none that can be told of.
     fn not_newer(&self, asked: &Asked) -> Result<(), Status> {
         let version = asked.number("resourceVersion").unwrap_or_default();
-        if version <= self.objects.version() {
+        let own = match asked.is("sendInitialEvents") {
+            true => self.objects.version().saturating_sub(self.faults.behind),
+            false => self.objects.version(),
+        };
+        if version <= own {
             return Ok(());
         }
-        let own = self.objects.version();
         let message = format!("Too large resource version: {version}, current: {own}");
         let mut status = Status::new(504, "Timeout", message);
         status.retry_after = Some(1);
@@ -272,7 +274,7 @@ impl Status {
     }
 
     fn response(&self) -> Response<Body> {
-        let mut response = json_response(self.code, &self.body());
+        let mut response = json_response(self.code, self.body().to_string());
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
@@ -349,8 +351,8 @@ fn read<B>(request: &Request<B>) -> Result<Asked, Status> {
     asked.map_err(|error| Status::new(400, "BadRequest", error))
 }
 
-fn json_response(code: u16, body: &Value) -> Response<Body> {
-    let body = Full::new(Bytes::from(body.to_string()));
+fn json_response(code: u16, body: String) -> Response<Body> {
+    let body = Full::new(Bytes::from(body));
     let body = body.map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = code.try_into().unwrap_or_default();

@@ -127,3 +127,45 @@ fn imports_point_one_way() {
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
+
+/// F10: a clock that jumps changes no answer, because nothing is measured on it. The wall clock is read
+/// where a time is told to somebody, or compared with one that came from elsewhere.
+#[test]
+fn the_wall_clock_measures_nothing() {
+    // Where it is read, and what for.
+    let allowed: &[(&str, &str)] = &[
+        ("telemetry/query.rs", "the time of a log line"),
+        ("telemetry/line.rs", "the time of a log line"),
+        ("plugin/log.rs", "the time of a log line"),
+        ("plugin/log/class.rs", "whether a signature has expired"),
+        ("plugin/cache/keep.rs", "whether a signature has expired"),
+        ("plugin/hosts/file.rs", "a file's stamp"),
+        (
+            "plugin/kubernetes/source.rs",
+            "the serial, and the age of a snapshot",
+        ),
+        (
+            "kubernetes/api/metrics.rs",
+            "how long ago an object says that it changed",
+        ),
+        ("kubernetes/snapshot.rs", "when a snapshot was taken"),
+        ("kubernetes/manifests/files.rs", "a file's stamp"),
+    ];
+    let clocks = ["SystemTime", "Timestamp::now", "std::time::Instant"];
+    let src = root().join("src");
+    let read: Vec<String> = sources(&src)
+        .iter()
+        .map(|path| (path, path.strip_prefix(&src).unwrap()))
+        .filter(|(_, name)| !is_tests(name))
+        .filter(|(path, _)| {
+            let mut lines = code(path).into_iter();
+            lines.any(|line| clocks.iter().any(|clock| line.contains(clock)))
+        })
+        .map(|(_, name)| name.display().to_string())
+        .filter(|name| !allowed.iter().any(|(path, _)| name == path))
+        .collect();
+    assert!(
+        read.is_empty(),
+        "{read:?}: use tokio::time::Instant, which only goes forward"
+    );
+}

@@ -17,7 +17,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The program with these arguments, not yet started.
 pub(crate) fn callsign(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callsign"));
-    command.args(arguments).env_remove("CALLSIGN_MANIFESTS");
+    command.args(arguments);
+    for variable in [
+        "CALLSIGN_MANIFESTS",
+        "CALLSIGN_SNAPSHOT",
+        "KUBERNETES_SERVICE_HOST",
+    ] {
+        command.env_remove(variable);
+    }
     command
 }
 

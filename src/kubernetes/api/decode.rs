@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Error;
 
 use super::failure::Status;
+use super::ledger::Stamp;
 use crate::kubernetes::object::{
     self, Endpoint, External, Key, Kind, Object, Port, Protocol, ServiceKind,
 };
@@ -22,9 +23,9 @@ use text::{Address, Text, nullable, present};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// An object as it is now; none where it is of no interest, as a pod that is going away.
-    Applied(Option<Object>, u64),
+    Applied(Option<Object>, Mark),
     /// It is gone.
-    Deleted(Key, u64),
+    Deleted(Key, Mark),
     /// All up to this version was told. `closes`: all that there was, too.
     Bookmark {
         /// the version
@@ -34,17 +35,24 @@ pub(super) enum Change {
     },
     /// The watch ends with this.
     Failed(Status),
-    /// An object that cannot be read.
-    Unreadable,
+    /// An object that cannot be read, but perhaps for its metadata.
+    Unreadable(Option<Stamp>),
+}
+
+/// Which object in which version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) version: u64,
+    pub(super) stamp: Stamp,
 }
 
 impl Change {
     /// The version that is known after it; 0 where that is not told.
     pub(super) fn version(&self) -> u64 {
         match self {
-            Self::Applied(_, version) | Self::Deleted(_, version) => *version,
+            Self::Applied(_, mark) | Self::Deleted(_, mark) => mark.version,
             Self::Bookmark { version, .. } => *version,
-            Self::Failed(_) | Self::Unreadable => 0,
+            Self::Failed(_) | Self::Unreadable(_) => 0,
         }
     }
 }
@@ -73,8 +81,20 @@ impl ListMetadata {
     }
 }
 
-/// One item of a list; nothing where it is of no interest.
-pub(super) fn item(kind: Kind, json: &[u8]) -> Result<Option<Object>, Error> {
+/// The name and version of an object of any kind, where they can be read.
+pub(super) fn stamp(json: &[u8]) -> Option<Stamp> {
+    let object: Nothing<'_> = serde_json::from_slice(json).ok()?;
+    Some(object.metadata.mark().stamp)
+}
+
+/// The same of the object in a line of a watch.
+pub(super) fn stamp_of_line(json: &[u8]) -> Option<Stamp> {
+    let line: Line<'_, Nothing<'_>> = serde_json::from_slice(json).ok()?;
+    Some(line.object.metadata.mark().stamp)
+}
+
+/// One item of a list; no object where it is of no interest.
+pub(super) fn item(kind: Kind, json: &[u8]) -> Result<(Option<Object>, Stamp), Error> {
     match kind {
         Kind::Namespace => item_of::<Namespace<'_>>(json),
         Kind::Service => item_of::<Service<'_>>(json),
@@ -112,19 +132,21 @@ trait Wire<'de>: Deserialize<'de> {
     fn object(self) -> Option<Object>;
 }
 
-fn item_of<'de, T: Wire<'de>>(json: &'de [u8]) -> Result<Option<Object>, Error> {
-    Ok(serde_json::from_slice::<T>(json)?.object())
+fn item_of<'de, T: Wire<'de>>(json: &'de [u8]) -> Result<(Option<Object>, Stamp), Error> {
+    let object = serde_json::from_slice::<T>(json)?;
+    let stamp = object.metadata().mark().stamp;
+    Ok((object.object(), stamp))
 }
 
 fn change_of<'de, T: Wire<'de>>(json: &'de [u8]) -> Result<Change, Error> {
     let Line { kind, object } = serde_json::from_slice::<Line<'de, T>>(json)?;
     let metadata = object.metadata();
-    let version = version(&metadata.resource_version.0);
+    let mark = metadata.mark();
     Ok(match &*kind.0 {
-        "ADDED" | "MODIFIED" => Change::Applied(object.object(), version),
-        "DELETED" => Change::Deleted(metadata.key(), version),
+        "ADDED" | "MODIFIED" => Change::Applied(object.object(), mark),
+        "DELETED" => Change::Deleted(metadata.key(), mark),
         "BOOKMARK" => Change::Bookmark {
-            version,
+            version: mark.version,
             closes: metadata.annotations.initial_events_end.0 == "true",
         },
         "ERROR" => {
@@ -132,7 +154,10 @@ fn change_of<'de, T: Wire<'de>>(json: &'de [u8]) -> Result<Change, Error> {
             Change::Failed(line.object)
         }
         // What is not known yet changes nothing.
-        _ => Change::Applied(None, version),
+        _ => Change::Bookmark {
+            version: mark.version,
+            closes: false,
+        },
     })
 }
 
@@ -186,6 +211,21 @@ impl Metadata<'_> {
             name: Arc::from(&*self.name.0),
         }
     }
+
+    fn mark(&self) -> Mark {
+        let version = version(&self.resource_version.0);
+        Mark {
+            version,
+            stamp: Stamp::of(&self.namespace.0, &self.name.0, version),
+        }
+    }
+}
+
+/// An object of which only the metadata is read.
+#[derive(Deserialize)]
+struct Nothing<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
 }
 
 #[derive(Deserialize)]

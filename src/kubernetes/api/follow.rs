@@ -24,6 +24,7 @@ use super::decode::{self, Change, Head};
 use super::failure::Failure;
 use super::frames::Items;
 use super::health::Health;
+use super::ledger::{Ledger, Stamp};
 use super::link::Link;
 use super::metrics::Metrics;
 use super::resource::Resource;
@@ -54,6 +55,8 @@ pub(super) struct Follower {
     link: Arc<Link>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
+    /// what was told of it
+    ledger: Arc<Ledger>,
     events: mpsc::Sender<Event>,
     /// the version to watch from; none where it must be listed first
     from: Option<u64>,
@@ -69,6 +72,9 @@ pub(super) struct Follower {
     live_since: Option<Instant>,
     backoff: Backoff,
 }
+
+/// An object of a list, or why it cannot be read; the stamp where it can be told.
+type Item = Result<(Option<Object>, Stamp), (serde_json::Error, Option<Stamp>)>;
 
 /// Why a follower stops what it does.
 enum End {
@@ -91,7 +97,7 @@ impl<T> From<mpsc::error::SendError<T>> for End {
 
 impl Follower {
     pub(super) fn new(
-        resource: Resource,
+        (resource, ledger): (Resource, Arc<Ledger>),
         link: Arc<Link>,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
@@ -102,6 +108,7 @@ impl Follower {
             link,
             health,
             metrics,
+            ledger,
             events,
             from: None,
             seen: 0,
@@ -234,6 +241,7 @@ impl Follower {
             Err(failure) => return Err(failure.into()),
         };
         self.events.send(Event::Listing(self.kind())).await?;
+        self.ledger.begin();
         let last = Instant::now() + STREAM;
         loop {
             let until = last.min(Instant::now() + CLOSING);
@@ -276,6 +284,7 @@ impl Follower {
     /// Lists in pages.
     async fn list(&mut self, connection: &Connection) -> Result<(), End> {
         self.events.send(Event::Listing(self.kind())).await?;
+        self.ledger.begin();
         let (mut after, mut version) = (None, 0);
         loop {
             let asked = Instant::now();
@@ -294,9 +303,14 @@ impl Follower {
             while let Some(bytes) = chunks.next(asked + PAGE).await? {
                 let mut chunk: &[u8] = &bytes;
                 while let Some(item) = items.next(&mut chunk)? {
-                    let item = decode::item(self.resource.kind, item);
+                    let item = decode::item(self.resource.kind, item)
+                        .map_err(|error| (error, decode::stamp(item)));
                     if !std::mem::replace(&mut is_checked, true) {
-                        self.check_age(head(&items)?.metadata.version())?;
+                        // Its version comes first, or else is looked at when all has come.
+                        let version = head(&items)?.metadata.version();
+                        if version > 0 {
+                            self.check_age(version)?;
+                        }
                     }
                     self.item(item).await?;
                 }
@@ -323,9 +337,9 @@ impl Follower {
             );
         }
         self.events.send(Event::Listed(self.kind())).await?;
+        self.ledger.complete();
         (self.from, self.seen, self.older) = (Some(version), version, 0);
         self.reason = Some("lost");
-        self.backoff.reset();
         Ok(())
     }
 
@@ -339,9 +353,22 @@ impl Follower {
         }
     }
 
-    /// Passes on what a watch tells, until it ends.
+    /// Passes on what a watch tells, until it ends, or until an audit has found that it loses some.
     async fn watch(&mut self, watch: &mut Watch) -> Result<(), End> {
-        while let Some(change) = watch.next(self.kind(), Instant::now() + SILENCE).await? {
+        let ledger = self.ledger.clone();
+        loop {
+            let change = tokio::select! {
+                biased;
+                () = ledger.relisted() => {
+                    self.from = None;
+                    self.reason = Some("audit");
+                    return Ok(());
+                }
+                change = watch.next(self.kind(), Instant::now() + SILENCE) => change?,
+            };
+            let Some(change) = change else {
+                return Ok(());
+            };
             self.health.heard(self.kind());
             let version = change.version();
             self.apply(change).await?;
@@ -350,29 +377,45 @@ impl Follower {
                 self.seen = self.seen.max(version);
             }
         }
-        Ok(())
     }
 
     async fn apply(&mut self, change: Change) -> Result<(), End> {
         match change {
-            Change::Applied(Some(object), _) => self.events.send(Event::Apply(object)).await?,
-            Change::Deleted(key, _) => self.events.send(Event::Delete(self.kind(), key)).await?,
+            Change::Applied(object, mark) => {
+                if let Some(object) = object {
+                    self.events.send(Event::Apply(object)).await?;
+                }
+                self.ledger.put(mark.stamp);
+            }
+            Change::Deleted(key, mark) => {
+                self.events.send(Event::Delete(self.kind(), key)).await?;
+                self.ledger.remove(mark.stamp);
+            }
             Change::Failed(status) => return Err(Failure::Status(status).into()),
-            Change::Unreadable => self.metrics.unreadable(self.kind()),
-            Change::Applied(None, _) | Change::Bookmark { .. } => {}
+            Change::Unreadable(stamp) => {
+                self.metrics.unreadable(self.kind());
+                stamp.into_iter().for_each(|stamp| self.ledger.put(stamp));
+            }
+            Change::Bookmark { .. } => {}
         }
         Ok(())
     }
 
-    async fn item(&mut self, item: Result<Option<Object>, serde_json::Error>) -> Result<(), End> {
-        match item {
-            Ok(Some(object)) => self.events.send(Event::Apply(object)).await?,
-            Ok(None) => {}
-            Err(error) => {
+    async fn item(&mut self, item: Item) -> Result<(), End> {
+        let stamp = match item {
+            Ok((object, stamp)) => {
+                if let Some(object) = object {
+                    self.events.send(Event::Apply(object)).await?;
+                }
+                Some(stamp)
+            }
+            Err((error, stamp)) => {
                 unreadable(self.kind(), &error);
                 self.metrics.unreadable(self.kind());
+                stamp
             }
-        }
+        };
+        stamp.into_iter().for_each(|stamp| self.ledger.put(stamp));
         Ok(())
     }
 }

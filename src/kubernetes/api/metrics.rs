@@ -36,6 +36,14 @@ const UNREADABLE: Desc = Desc {
     name: "callsign_kubernetes_unreadable_objects_total",
     help: "Objects that were passed over because they could not be decoded.",
 };
+const AUDITS: Desc = Desc {
+    name: "callsign_kubernetes_audits_total",
+    help: "Comparisons of what was told of a kind with a list of it, by what came of them.",
+};
+const REPAIRS: Desc = Desc {
+    name: "callsign_kubernetes_audit_repairs_total",
+    help: "Objects of a kind of which a watch had lost changes, and that were listed again.",
+};
 
 /// The client library's default edges, in seconds.
 const REQUEST_BUCKETS: [f64; 11] = [
@@ -78,6 +86,17 @@ impl Metrics {
     pub(super) fn failure(&self, kind: Kind) {
         let labels = [("kind", kind.name())];
         self.registry.counter(BREAKS, &labels).inc();
+    }
+
+    pub(super) fn audited(&self, kind: Kind, result: &'static str) {
+        let labels = [("kind", kind.name()), ("result", result)];
+        self.registry.counter(AUDITS, &labels).inc();
+    }
+
+    pub(super) fn repaired(&self, kind: Kind, objects: usize) {
+        let labels = [("kind", kind.name())];
+        let objects = u64::try_from(objects).unwrap_or(u64::MAX);
+        self.registry.counter(REPAIRS, &labels).add(objects);
     }
 
     pub(super) fn unreadable(&self, kind: Kind) {

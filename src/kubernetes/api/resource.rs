@@ -1,5 +1,6 @@
 //! What is asked for: the resources of the API, and their selectors.
 
+use hyper::header::{ACCEPT, HeaderValue};
 use kube::core::Request;
 use kube::core::params::{ListParams, WatchParams};
 
@@ -8,6 +9,9 @@ use crate::kubernetes::object::Kind;
 
 /// Objects of a page.
 const PAGE: u32 = 500;
+/// Lists of objects without their content.
+const METADATA: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
 
 /// One resource that is listed and watched, in all namespaces.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +24,18 @@ pub struct Resource {
 
 /// A request to the API, without a host.
 pub(super) type Asked = hyper::Request<Vec<u8>>;
+
+/// Asks for the metadata of the namespace kube-system, by a right that every configuration needs.
+pub(super) fn kube_system() -> Result<Asked, Failure> {
+    let parameters = ListParams {
+        field_selector: Some("metadata.name=kube-system".to_owned()),
+        ..ListParams::default()
+    };
+    let asked = Request::new("/api/v1/namespaces").list(&parameters);
+    let mut asked = asked.map_err(|error| Failure::Access(error.to_string()))?;
+    asked.headers_mut().insert(ACCEPT, METADATA);
+    Ok(asked)
+}
 
 impl Resource {
     /// Its name in a path and in a rule.
@@ -77,6 +93,13 @@ impl Resource {
         };
         let request = Request::new(self.path()).list(&parameters);
         request.map_err(|error| Failure::Access(error.to_string()))
+    }
+
+    /// The same of names and versions alone.
+    pub(super) fn names(&self, after: Option<String>) -> Result<Asked, Failure> {
+        let mut asked = self.list(after, true)?;
+        asked.headers_mut().insert(ACCEPT, METADATA);
+        Ok(asked)
     }
 
     /// What changes from `version` on, for so many seconds. `streamed`: all that there is comes

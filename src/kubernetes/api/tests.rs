@@ -1,5 +1,8 @@
 //! A follower against a server that the test plays: each request waits for what the test answers.
 
+mod bed;
+mod faults;
+mod random;
 mod server;
 
 use std::sync::Arc;
@@ -37,7 +40,13 @@ impl Bed {
         let health = Arc::new(Health::new(&access, std::slice::from_ref(&resource)));
         let (server, link) = Server::new(metrics.clone());
         let (sender, events) = mpsc::channel(64);
-        let follower = Follower::new(resource, Arc::new(link), health.clone(), metrics, sender);
+        let follower = Follower::new(
+            (resource, Arc::default()),
+            Arc::new(link),
+            health.clone(),
+            metrics,
+            sender,
+        );
         tokio::spawn(follower.run());
         Self {
             server,

@@ -62,7 +62,7 @@ fn decoded(kind: Kind, line: &[u8]) -> Result<Change, Failure> {
         Ok(change) => Ok(change),
         Err(error) if error.classify() == Category::Data => {
             unreadable(kind, &error);
-            Ok(Change::Unreadable)
+            Ok(Change::Unreadable(decode::stamp_of_line(line)))
         }
         Err(error) => Err(Failure::Garbled(error.to_string())),
     }

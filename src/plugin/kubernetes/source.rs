@@ -17,6 +17,7 @@ use crate::kubernetes::event::Event;
 use crate::kubernetes::manifests::{self, Manifests, Options};
 use crate::kubernetes::object::{Kind, Object};
 use crate::kubernetes::selector;
+use crate::kubernetes::snapshot::Snapshot;
 use crate::kubernetes::store::{self, Store};
 use crate::kubernetes::zone::{Pods, Zone};
 use crate::metrics::Desc;
@@ -27,6 +28,8 @@ use crate::readiness::ReadyFlag;
 const QUEUE: usize = 1024;
 /// How often a start that waits looks whether the state is there.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long a start waits for the API server where it has a snapshot to serve.
+const AWAY: Duration = Duration::from_millis(200);
 /// How often a start that waits says so.
 const SAY: Duration = Duration::from_millis(500);
 
@@ -93,15 +96,29 @@ fn of_api(config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
     let key = format!("kubernetes api {access:?} {resources:?}");
     let registry = setup.shared.metrics.clone();
     let name = name_of(&access, &resources);
+    let whole_name = whole_name(&access, &resources);
+    let audit_interval = setup.shared.settings.audit_interval;
+    let snapshot = snapshot(setup);
     let source = setup.shared.keep(key, || {
         let kinds: Vec<Kind> = resources.iter().map(|resource| resource.kind).collect();
         let (store, zone) = store::new(&kinds);
-        let api = Api::new(access, resources, &registry);
+        let mut api = Api::new(access, resources, &registry).audit_every(audit_interval);
+        if let Some(snapshot) = &snapshot {
+            snapshot.add(&whole_name, &zone);
+            api = api.tell_cluster();
+        }
         let health = Some(api.health());
         let programming = Programming::new(registry.clone());
         let applied = zone.clone();
         let task: Task = Box::new(move |stop| {
-            let source = |events| -> BoxFuture<()> { Box::pin(api.run(events)) };
+            let source = |events: mpsc::Sender<Event>| -> BoxFuture<()> {
+                Box::pin(async move {
+                    if let Some(snapshot) = snapshot {
+                        snapshot.restore(&whole_name, events.clone()).await;
+                    }
+                    api.run(events).await;
+                })
+            };
             Box::pin(run(source, store, Some((applied, programming)), stop))
         });
         (Arc::new(Source { zone, health }), Some(task))
@@ -117,6 +134,28 @@ fn of_api(config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
         });
     }
     source
+}
+
+/// The file in which the state of all sources is kept, where one is asked for.
+fn snapshot(setup: &mut Setup<'_>) -> Option<Arc<Snapshot>> {
+    let path = setup.shared.settings.snapshot.clone()?;
+    let metrics = setup.shared.metrics.clone();
+    Some(setup.shared.keep("kubernetes snapshot".to_owned(), || {
+        let snapshot = Arc::new(Snapshot::new(path, &metrics));
+        let kept = snapshot.clone();
+        let task: Task = Box::new(move |stop| Box::pin(kept.keep(stop)));
+        (snapshot, Some(task))
+    }))
+}
+
+/// All that the state of a source depends on, for a snapshot.
+fn whole_name(access: &Access, resources: &[Resource]) -> String {
+    let mut name = access.to_string();
+    for resource in resources {
+        // Writing to a text does not fail.
+        let _ = write!(name, "; {} {}", resource.kind.name(), resource.labels);
+    }
+    name
 }
 
 /// What a person calls the source by, in metrics.
@@ -215,6 +254,16 @@ async fn wait(source: Arc<Source>, flag: ReadyFlag, most: Duration) -> Result<()
         if let Some(why) = source.health.as_ref().and_then(|health| health.unusable()) {
             return Err(why);
         }
+        if start.elapsed() >= AWAY
+            && let Some(taken) = source.zone.snapshot()
+        {
+            let age = unix_time().saturating_sub(taken);
+            warn!(
+                target: TARGET,
+                "starting server with a snapshot of the Kubernetes API that is {age} s old"
+            );
+            return Ok(());
+        }
         if start.elapsed() >= most {
             warn!(target: TARGET, "starting server with unsynced Kubernetes API");
             return Ok(());
@@ -235,7 +284,14 @@ async fn tell_ready(source: Arc<Source>, flag: ReadyFlag, stop: CancellationToke
         let missing: Vec<&str> = source.zone.unsynced().map(Kind::name).collect();
         let advice = source.health.as_ref().map(|health| health.advice());
         let advice = advice.unwrap_or_default();
-        flag.because(format!("not listed yet: {}{advice}", missing.join(", ")));
+        let stale = source
+            .zone
+            .snapshot()
+            .map_or("", |_| "; a snapshot is served");
+        flag.because(format!(
+            "not listed yet: {}{stale}{advice}",
+            missing.join(", ")
+        ));
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK) => {}

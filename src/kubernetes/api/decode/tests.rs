@@ -3,6 +3,13 @@
 use super::*;
 use crate::kubernetes::testkit;
 
+fn mark(namespace: &str, name: &str, version: u64) -> Mark {
+    Mark {
+        version,
+        stamp: Stamp::of(namespace, name, version),
+    }
+}
+
 /// An object in the notation of the testkit.
 fn object(line: &str) -> Option<Object> {
     Some(testkit::object(line))
@@ -73,7 +80,7 @@ fn objects_are_trimmed_to_what_names_need() {
         ),
     ];
     for (name, kind, json, expected) in cases {
-        assert_eq!(item(kind, json.as_bytes()).unwrap(), expected, "{name}");
+        assert_eq!(item(kind, json.as_bytes()).unwrap().0, expected, "{name}");
     }
 }
 
@@ -81,7 +88,7 @@ fn objects_are_trimmed_to_what_names_need() {
 fn a_slice_tells_when_it_changed_and_where_its_endpoints_are() {
     let json = r#"{"metadata":{"name":"x","namespace":"a","annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"1970-01-01T00:00:01.5Z"}},
         "endpoints":[{"addresses":["10.0.0.1","no address"],"nodeName":"n1","zone":"z1"}],"ports":[{"name":"any","protocol":"TCP"},{"name":"odd","protocol":"QUIC","port":1}]}"#;
-    let Some(Object::EndpointSlice(slice)) = item(Kind::EndpointSlice, json.as_bytes()).unwrap()
+    let Some(Object::EndpointSlice(slice)) = item(Kind::EndpointSlice, json.as_bytes()).unwrap().0
     else {
         panic!("no slice");
     };
@@ -114,7 +121,7 @@ fn a_slice_tells_when_it_changed_and_where_its_endpoints_are() {
 fn the_addresses_of_a_service_outside_the_cluster() {
     let json = r#"{"metadata":{"name":"x","namespace":"a"},"spec":{"clusterIP":"10.96.0.1","externalIPs":["192.0.2.1","x"]},
         "status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.2"},{"hostname":"lb.example.com"},{"ip":null}]}}}"#;
-    let Some(Object::Service(service)) = item(Kind::Service, json.as_bytes()).unwrap() else {
+    let Some(Object::Service(service)) = item(Kind::Service, json.as_bytes()).unwrap().0 else {
         panic!("no Service");
     };
     let external = service.external.unwrap();
@@ -132,17 +139,17 @@ fn lines_of_a_watch_are_changes() {
         (
             "added",
             r#"{"type":"ADDED","object":{"metadata":{"name":"web","namespace":"a","resourceVersion":"7"},"spec":{"clusterIP":"10.96.0.1"}}}"#,
-            Change::Applied(object("service a/web 10.96.0.1"), 7),
+            Change::Applied(object("service a/web 10.96.0.1"), mark("a", "web", 7)),
         ),
         (
             "changed, with the object first",
             r#"{"object":{"metadata":{"name":"web","namespace":"a","resourceVersion":"8"},"spec":{"clusterIP":"None"}},"type":"MODIFIED"}"#,
-            Change::Applied(object("service a/web None"), 8),
+            Change::Applied(object("service a/web None"), mark("a", "web", 8)),
         ),
         (
             "gone",
             r#"{"type":"DELETED","object":{"metadata":{"name":"web","namespace":"a","resourceVersion":"9"},"spec":{"clusterIP":"None"}}}"#,
-            Change::Deleted(testkit::key("a/web"), 9),
+            Change::Deleted(testkit::key("a/web"), mark("a", "web", 9)),
         ),
         (
             "a bookmark",
@@ -172,7 +179,10 @@ fn lines_of_a_watch_are_changes() {
         (
             "a type of the future",
             r#"{"type":"NEW","object":{"metadata":{"resourceVersion":"12"}}}"#,
-            Change::Applied(None, 12),
+            Change::Bookmark {
+                version: 12,
+                closes: false,
+            },
         ),
     ];
     for (name, json, expected) in cases {

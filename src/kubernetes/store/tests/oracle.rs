@@ -69,7 +69,7 @@ impl Oracle {
         answer
     }
 
-    pub(super) fn ready_addresses(&self) -> usize {
+    pub(in crate::kubernetes) fn ready_addresses(&self) -> usize {
         let slices = self.slices().filter(|slice| !slice.service.is_empty());
         let endpoints = slices.flat_map(|slice| slice.endpoints.iter());
         endpoints
@@ -78,7 +78,7 @@ impl Oracle {
             .sum()
     }
 
-    pub(super) fn count(&self, kind: Kind) -> usize {
+    pub(in crate::kubernetes) fn count(&self, kind: Kind) -> usize {
         self.objects.keys().filter(|(of, _)| *of == kind).count()
     }
 

@@ -100,7 +100,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn views() -> Vec<View> {
+pub(crate) fn views() -> Vec<View> {
     let all = View::default();
     vec![
         View {
