@@ -5,6 +5,7 @@
 pub mod acl;
 pub mod any;
 pub mod auto;
+pub mod autopath;
 pub mod bind;
 pub mod bufsize;
 pub mod cache;
@@ -21,6 +22,7 @@ pub mod forward;
 pub mod header;
 pub mod health;
 pub mod hosts;
+pub mod k8s_external;
 pub mod kubernetes;
 pub mod loadbalance;
 pub mod local;
@@ -85,6 +87,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("chaos", chaos::setup),
     Entry::new("loadbalance", loadbalance::setup),
     Entry::new("rewrite", rewrite::setup),
+    Entry::new("autopath", autopath::setup),
     Entry::new("acl", acl::setup),
     Entry::new("cache", cache::setup),
     Entry::new("header", header::setup),
@@ -93,6 +96,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("template", template::setup),
     Entry::new("transfer", transfer::setup),
     Entry::new("hosts", hosts::setup),
+    Entry::new("k8s_external", k8s_external::setup),
     Entry::new("kubernetes", kubernetes::setup),
     Entry::new("file", file::setup),
     Entry::new("auto", auto::setup),
@@ -124,7 +128,6 @@ const MISSING: &[(&str, &str)] = &[
     ("dnstap", NOT_YET),
     ("siit", NOT_YET),
     ("tsig", NOT_YET),
-    ("autopath", NOT_YET),
     ("dnssec", NOT_YET),
     ("dynupdate", NOT_YET),
     (
@@ -139,7 +142,6 @@ const MISSING: &[(&str, &str)] = &[
         "clouddns",
         "forward the zone to the metadata server instead: forward ZONE 169.254.169.254",
     ),
-    ("k8s_external", NOT_YET),
     ("etcd", NOT_YET),
     (
         "grpc",

@@ -3,7 +3,7 @@
 use super::event::Event;
 use super::name::{self, Grammar, Parsed};
 use super::object::{
-    Endpoint, EndpointSlice, Key, Kind, Namespace, Object, Pod, Port, Protocol, Service,
+    Endpoint, EndpointSlice, External, Key, Kind, Namespace, Object, Pod, Port, Protocol, Service,
     ServiceKind,
 };
 use super::store::{self, Store};
@@ -42,11 +42,13 @@ pub(crate) fn apply(store: &mut Store, text: &str) {
 /// service   default/web 10.96.0.1,fd00::1 http:80/TCP :53/UDP
 /// service   default/db  None
 /// service   default/ext ->www.example.com
+/// service   default/out 10.96.0.2 http:80/TCP @198.51.100.1,lb.example.com
 /// slice     default/web-1 web http:8080/TCP | 10.0.0.1 10.0.0.2(a,web-xyz) 10.0.0.3! 10.0.0.4+fd00::4
 /// pod       default/web-xyz 10.0.0.1,fd00::1
 /// ```
 ///
-/// In the brackets are the host name and the pod; `!` says not ready.
+/// In the brackets are the host name and the pod; `!` says not ready. After `@` are the addresses
+/// and host names outside the cluster.
 pub(super) fn objects(text: &str) -> Vec<Object> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.map(object).collect()
@@ -57,15 +59,19 @@ pub(crate) fn object(line: &str) -> Object {
     let words: Vec<&str> = words.split_whitespace().collect();
     match words[..] {
         ["namespace", name] => Object::Namespace(Namespace { name: name.into() }),
-        ["service", name, kind, ref ports @ ..] => Object::Service(Service {
+        ["service", name, kind, ref rest @ ..] => Object::Service(Service {
             key: key(name),
             kind: match kind.strip_prefix("->") {
                 Some(target) => ServiceKind::ExternalName(target.into()),
                 None if kind == "None" => ServiceKind::Headless,
                 None => ServiceKind::ClusterIp(ips(kind, ',')),
             },
-            ports: ports.iter().map(|port| self::port(port)).collect(),
-            external: None,
+            ports: rest
+                .iter()
+                .filter(|word| !word.starts_with('@'))
+                .map(|port| self::port(port))
+                .collect(),
+            external: rest.iter().find_map(|word| external(word)).map(Box::new),
         }),
         ["slice", name, service, ref ports @ ..] => Object::EndpointSlice(EndpointSlice {
             key: key(name),
@@ -80,6 +86,18 @@ pub(crate) fn object(line: &str) -> Object {
         }),
         _ => panic!("not an object: {line}"),
     }
+}
+
+fn external(word: &str) -> Option<External> {
+    let (ips, hosts): (Vec<&str>, Vec<&str>) = word
+        .strip_prefix('@')?
+        .split(',')
+        .partition(|text| text.parse::<IpAddr>().is_ok());
+    Some(External {
+        ips: ips.iter().map(|ip| ip.parse().expect(ip)).collect(),
+        ingress_ips: Box::default(),
+        ingress_hostnames: hosts.into_iter().map(Box::from).collect(),
+    })
 }
 
 pub(super) fn key(name: &str) -> Key {

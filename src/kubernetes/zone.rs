@@ -9,6 +9,7 @@
 
 mod entry;
 mod export;
+mod external;
 mod label;
 mod names;
 mod owners;
@@ -19,6 +20,7 @@ mod unique;
 mod view;
 
 pub use entry::{Entry, Namespace, Service, Shape};
+pub use external::External;
 pub use label::Label;
 pub use reverse::{NameServer, Pointers};
 pub use selection::{Selection, Srv};
@@ -49,6 +51,8 @@ pub struct Zone {
     pub(super) services: DashMap<Named<Service>, (), RandomState>,
     /// by each address of a Service and of its ready endpoints
     pub(super) owners: ByAddress<Service>,
+    /// by each address of a Service outside the cluster
+    pub(super) externals: ByAddress<Service>,
     pub(super) pods: ByAddress<Pod>,
     pub(super) counts: Counts,
     serial: AtomicU32,
@@ -122,6 +126,7 @@ impl Zone {
             namespaces: DashSet::with_hasher(RandomState::default()),
             services: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
             owners: ByAddress::new(),
+            externals: ByAddress::new(),
             pods: ByAddress::new(),
             counts: Counts::default(),
             serial: AtomicU32::new(0),
@@ -314,7 +319,9 @@ impl Zone {
         (count > 0).then_some(Found::Pod { address, count })
     }
 
-    fn shows(&self, view: &View, namespace: &[u8]) -> bool {
+    /// Whether a view shows the namespace of this label.
+    #[must_use]
+    pub fn shows(&self, view: &View, namespace: &[u8]) -> bool {
         let found = self.namespaces.get(namespace);
         found.is_some_and(|namespace| is_shown(view, &namespace.0))
     }

@@ -4,6 +4,7 @@
 //! it. It sees no API object; the zone sees no request. Which name errors are NXDOMAIN, which are
 //! NODATA and which are passed on is decided in `State::resolve` alone.
 
+mod cluster;
 mod config;
 mod external;
 mod metadata;
@@ -23,9 +24,12 @@ use crate::kubernetes::zone::{Found, Selection, Shape, View, Zone};
 use crate::name::{Name, NameRef};
 use crate::query::{Query, Step};
 
+use super::autopath;
 use super::fall::Fall;
 use super::setup::{Setup, SetupError};
 use config::Config;
+
+pub(super) use cluster::Cluster;
 
 /// The plugin's name.
 const NAME: &str = "kubernetes";
@@ -100,9 +104,10 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         .map(|token| token.place().to_string());
     let listens_on_all = setup.block.listen.bind.is_empty();
     let place = place.unwrap_or_default().into();
-    setup.push(Kubernetes {
-        state: Arc::new(State::new(config, cluster, place, listens_on_all)),
-    });
+    let search = autopath::search_list::of_machine(setup.environment);
+    let state = Arc::new(State::new(config, cluster, place, listens_on_all));
+    cluster::offer(setup, &state, search);
+    setup.push(Kubernetes { state });
     Ok(())
 }
 

@@ -284,6 +284,30 @@ impl Setup<'_> {
         }
     }
 
+    /// A place for what a plugin that stands further down in the chain of this block
+    /// [offers](Setup::offer). It is filled when the whole block is set up, or never.
+    #[must_use]
+    pub fn want<T: ?Sized + Send + Sync + 'static>(&mut self) -> Arc<OnceLock<Arc<T>>> {
+        let place = Arc::new(OnceLock::<Arc<T>>::new());
+        let block = self.shared.block;
+        self.shared.exports.push((block, place.clone()));
+        place
+    }
+
+    /// Gives a thing to the plugins further up in the chain of this block that
+    /// [want](Setup::want) one of its type.
+    pub fn offer<T: ?Sized + Send + Sync + 'static>(&mut self, thing: &Arc<T>) {
+        let block = self.shared.block;
+        let exports = self.shared.exports.iter();
+        let of_block = exports.filter(|(number, _)| *number == block);
+        for (_, export) in of_block {
+            if let Some(place) = (**export).downcast_ref::<OnceLock<Arc<T>>>() {
+                // The first one counts; a block has one plugin of a name.
+                let _ = place.set(thing.clone());
+            }
+        }
+    }
+
     /// The zones that these arguments name; the block's own where there is none.
     ///
     /// What is no zone is passed over with a warning, as in CoreDNS.

@@ -3,7 +3,7 @@
 use super::{Store, count};
 use crate::kubernetes::name::service_key;
 use crate::kubernetes::object::{self, Kind, ServiceKind};
-use crate::kubernetes::zone::{Entry, Named, Service, Shape};
+use crate::kubernetes::zone::{Entry, External, Named, Service, Shape};
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ impl Store {
             return false;
         };
         let (shape, cluster_ips) = records_of(&service.kind);
+        let external = service.external.as_deref().map(External::of_object);
         let ports = self.port_list(&service.ports);
         let known = self.zone.service(&name);
         let old = known.as_ref().map(|known| known.entry());
@@ -24,7 +25,12 @@ impl Store {
         if let (Some(known), Some(old)) = (&known, &old) {
             known.set_list(list);
             let same_ports = old.ports() == &*ports;
-            if *old.shape() == shape && same_ports && old.cluster_ips().eq(cluster_ips.clone()) {
+            let same_outside = old.external() == external.as_ref();
+            if *old.shape() == shape
+                && same_ports
+                && same_outside
+                && old.cluster_ips().eq(cluster_ips.clone())
+            {
                 return false;
             }
         }
@@ -32,12 +38,14 @@ impl Store {
             .as_ref()
             .map_or_else(Box::default, |old| old.slices().into());
         let entry = Entry::new(shape, ports, &cluster_ips, slices);
+        let entry = entry.with_external(external.map(Box::new));
         let known = known.unwrap_or_else(|| self.add_service(name, &key.namespace));
         known.set_list(list);
         self.set_entry(&known, entry);
         for address in cluster_ips {
             self.zone.owners.add(address, &known);
         }
+        self.lead_from_outside(&known, old.as_deref());
         self.forget(&known, old.iter().flat_map(|old| old.cluster_ips()));
         true
     }
@@ -50,6 +58,7 @@ impl Store {
         let slices = old.slices().into();
         let entry = Entry::new(Shape::Absent, Arc::default(), &[], slices);
         self.set_entry(service, entry);
+        self.lead_from_outside(service, Some(&old));
         self.forget(service, old.cluster_ips());
         true
     }
@@ -80,6 +89,22 @@ impl Store {
             if service.namespace().leave() {
                 self.drop_if_void(service.namespace());
             }
+        }
+    }
+
+    /// Makes the addresses outside the cluster lead to what they are to lead to now.
+    fn lead_from_outside(&mut self, service: &Arc<Service>, old: Option<&Entry>) {
+        let entry = service.entry();
+        let addresses = |entry: Option<&Entry>| -> Vec<IpAddr> {
+            let external = entry.and_then(Entry::external);
+            external.map_or_else(Vec::new, |external| external.ips.to_vec())
+        };
+        let (before, after) = (addresses(old), addresses(Some(&entry)));
+        for address in after.iter().filter(|address| !before.contains(address)) {
+            self.zone.externals.add(*address, service);
+        }
+        for address in before.iter().filter(|address| !after.contains(address)) {
+            self.zone.externals.remove(*address, service);
         }
     }
 

@@ -13,6 +13,7 @@ pub(super) fn assert_is_empty(store: &Store) {
     assert_eq!(zone.services.len(), 0, "{:?}", zone.services);
     assert_eq!(zone.namespaces.len(), 0, "{:?}", zone.namespaces);
     assert_eq!(zone.owners.len(), 0, "{:?}", zone.owners);
+    assert_eq!(zone.externals.len(), 0, "{:?}", zone.externals);
     assert_eq!(zone.pods.len(), 0, "{:?}", zone.pods);
     assert!(store.slices.is_empty() && store.pods.is_empty());
 }
@@ -364,6 +365,38 @@ fn an_address_stays_while_something_has_it() {
     );
     delete(&mut store, Kind::EndpointSlice, "a/2", 1);
     assert_eq!(leads("10.0.0.1"), ["NXDOMAIN"]);
+}
+
+#[test]
+fn an_address_outside_leads_to_who_has_it_now() {
+    let (mut store, zone) = cluster("namespace default");
+    let owners = |zone: &Zone, address: &str| -> Vec<String> {
+        let owners = zone.external_owners(&View::default(), address.parse().unwrap());
+        let label = |owner: &Arc<Service>| String::from_utf8_lossy(owner.label()).into_owned();
+        owners.iter().map(label).collect()
+    };
+    let web = "service default/web 10.96.0.1 http:80/TCP";
+    change(
+        &mut store,
+        &format!("{web} @198.51.100.1,2001:db8::1,lb.example"),
+        1,
+    );
+    change(&mut store, "service default/db None @198.51.100.1", 2);
+    assert_eq!(owners(&zone, "198.51.100.1"), ["db", "web"]);
+    assert_eq!(owners(&zone, "2001:db8::1"), ["web"]);
+    assert_eq!(owners(&zone, "::ffff:198.51.100.1"), ["db", "web"]);
+    change(&mut store, &format!("{web} @198.51.100.2"), 3);
+    assert_eq!(zone.serial(), 3);
+    assert_eq!(owners(&zone, "198.51.100.1"), ["db"]);
+    assert_eq!(owners(&zone, "198.51.100.2"), ["web"]);
+    change(&mut store, &format!("{web} @198.51.100.2"), 4);
+    assert_eq!(zone.serial(), 3);
+    change(&mut store, web, 5);
+    assert_eq!(zone.serial(), 5);
+    delete(&mut store, Kind::Service, "default/db", 6);
+    for address in ["198.51.100.1", "198.51.100.2", "2001:db8::1"] {
+        assert!(owners(&zone, address).is_empty(), "{address}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a Service's name stands for, at one moment.
 
+use super::external::External;
 use super::slice::Slice;
 use super::unique::Unique;
 use crate::kubernetes::object::Port;
@@ -41,6 +42,8 @@ pub struct Entry {
     v6: Arc<[Ipv6Addr]>,
     /// in the order of their names
     slices: Box<[Arc<Slice>]>,
+    /// what leads to it from outside the cluster
+    external: Option<Box<External>>,
     ready: u32,
     not_ready: u32,
 }
@@ -205,6 +208,7 @@ impl Entry {
             v4,
             v6,
             slices: Box::default(),
+            external: None,
             ready: 0,
             not_ready: 0,
         }
@@ -232,8 +236,20 @@ impl Entry {
             v6,
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             not_ready,
+            external: self.external.clone(),
             slices,
         }
+    }
+
+    /// The same Service, led to from outside the cluster by this.
+    pub(in crate::kubernetes) fn with_external(self, external: Option<Box<External>>) -> Self {
+        Self { external, ..self }
+    }
+
+    /// What leads to it from outside the cluster.
+    #[must_use]
+    pub fn external(&self) -> Option<&External> {
+        self.external.as_deref()
     }
 
     /// What kind of records it has.

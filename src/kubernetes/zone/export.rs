@@ -8,7 +8,7 @@ use super::names::Name;
 use super::slice::Slice;
 use super::{Entry, Service, Zone};
 use crate::kubernetes::object::{
-    Endpoint, EndpointSlice, Key, Namespace, Object, Pod, ServiceKind,
+    self, Endpoint, EndpointSlice, Key, Namespace, Object, Pod, ServiceKind,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -70,16 +70,18 @@ fn kind_of(entry: &Entry) -> Option<ServiceKind> {
     }
 }
 
-fn object_of(
-    service: &Service,
-    entry: &Entry,
-    kind: ServiceKind,
-) -> crate::kubernetes::object::Service {
-    crate::kubernetes::object::Service {
+fn object_of(service: &Service, entry: &Entry, kind: ServiceKind) -> object::Service {
+    object::Service {
         key: key(service, service.label()),
         kind,
         ports: entry.ports().into(),
-        external: None,
+        external: entry.external().map(|external| {
+            Box::new(object::External {
+                ips: external.ips.clone(),
+                ingress_ips: Box::default(),
+                ingress_hostnames: external.hostnames.clone(),
+            })
+        }),
     }
 }
 

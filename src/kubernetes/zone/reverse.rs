@@ -98,6 +98,42 @@ impl Zone {
     }
 }
 
+impl Zone {
+    /// The addresses outside the cluster of the name servers: those of the Services that have an
+    /// endpoint of one of these addresses, the server's own. `None` where there is no such
+    /// endpoint.
+    ///
+    /// With `headless`, a headless Service has those of the endpoints in the same slice. As in
+    /// CoreDNS, what several slices lead to is there several times.
+    #[must_use]
+    pub fn external_name_servers(
+        &self,
+        view: &View,
+        local: &[IpAddr],
+        headless: bool,
+    ) -> Option<Vec<IpAddr>> {
+        if !view.endpoints {
+            return None;
+        }
+        let mut servers = None;
+        for address in local.iter().map(IpAddr::to_canonical) {
+            for service in self.owners.read(address, <[_]>::to_vec) {
+                let entry = service.entry();
+                let slices = entry.slices().iter();
+                for slice in slices.filter(|slice| slice.holds(address)) {
+                    let servers = servers.get_or_insert_with(Vec::new);
+                    if headless && *entry.shape() == Shape::Headless {
+                        servers.extend(slice.addresses());
+                    } else if let Some(external) = entry.external() {
+                        servers.extend(external.ips.iter().copied());
+                    }
+                }
+            }
+        }
+        servers
+    }
+}
+
 /// The labels of a Service's endpoints with this address.
 fn labels(owner: &Arc<Service>, view: &View, address: IpAddr) -> Vec<(Arc<Service>, Label)> {
     let mut labels = Vec::new();

@@ -17,6 +17,10 @@ pub(crate) enum Data {
     Written,
     /// Services that lead to this machine, and so to the servers under test.
     Own,
+    /// Services with all kinds of addresses outside the cluster, and this machine behind some.
+    Outside,
+    /// `config/cluster`, and who asks is a pod of it.
+    Pods,
     /// A random cluster.
     Random(u64),
     /// Nobody can tell: there is no directory, and the API server answers nothing.
@@ -36,6 +40,15 @@ impl Data {
                 copy(ODD, &into.join("odd"))
             }
             Self::Own => write(into, &own()),
+            Self::Outside => {
+                copy(SAMPLE, &into.join("sample"))?;
+                copy(ODD, &into.join("odd"))?;
+                write(&into.join("outside"), &outside())
+            }
+            Self::Pods => {
+                copy(SAMPLE, &into.join("sample"))?;
+                write(&into.join("pods"), &pods())
+            }
             Self::Random(seed) => write(into, &random::manifests(*seed)),
             Self::Unknown => Ok(()),
         }
@@ -88,6 +101,81 @@ fn write(into: &Path, manifests: &Value) -> Result<(), String> {
     std::fs::create_dir_all(into)
         .and_then(|()| std::fs::write(into.join("cluster.json"), manifests.to_string()))
         .map_err(|error| format!("{}: {error}", into.display()))
+}
+
+/// A pod with the address that questions of this suite come from.
+fn pods() -> Value {
+    json!({"apiVersion": "v1", "kind": "List", "items": [{
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": "default", "name": "asks"},
+        "status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]},
+    }]})
+}
+
+/// Services that are reached from outside in all ways that there are.
+fn outside() -> Value {
+    let service = |name: &str, spec: Value, ingress: Value| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"namespace": "outside", "name": name},
+            "spec": spec,
+            "status": {"loadBalancer": {"ingress": ingress}},
+        })
+    };
+    let two = json!([
+        {"name": "http", "port": 80},
+        {"name": "dns", "port": 53, "protocol": "UDP"},
+    ]);
+    let slice = |service: &str, ips: &[std::net::IpAddr]| {
+        json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "namespace": "outside",
+                "name": format!("{service}-1"),
+                "labels": {"kubernetes.io/service-name": service},
+            },
+            "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}],
+            "endpoints": ips.iter().map(|ip| json!({"addresses": [ip]})).collect::<Vec<_>>(),
+        })
+    };
+    let v4: Vec<_> = machine_addresses()
+        .into_iter()
+        .filter(|ip| ip.is_ipv4())
+        .collect();
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "outside"}},
+        service("ips", json!({
+            "clusterIP": "10.96.240.1",
+            "externalIPs": ["198.51.100.1", "2001:db8::1", "198.51.100.2", "198.51.100.1"],
+            "ports": two,
+        }), json!([{"ip": "203.0.113.1"}, {"ip": "2001:db8:1::1"}])),
+        service("one-host", json!({"clusterIP": "10.96.240.2", "ports": [{"port": 80}]}),
+            json!([{"hostname": "www.example.org"}])),
+        service("host-of-two-ports", json!({"clusterIP": "10.96.240.3", "ports": two}),
+            json!([{"ip": "203.0.113.2"}, {"hostname": "www.example.org"}])),
+        service("host-in-the-cluster", json!({"clusterIP": "10.96.240.4", "ports": [{"name": "a", "port": 80}]}),
+            json!([{"hostname": "ips.outside.svc.example.org"}])),
+        service("host-that-fails", json!({"clusterIP": "10.96.240.5", "ports": [{"name": "a", "port": 80}]}),
+            json!([{"hostname": "_a.b_c.example.org"}, {"hostname": "gone.example"}])),
+        service("no-port", json!({"clusterIP": "10.96.240.6", "externalIPs": ["198.51.100.3"]}), json!([])),
+        service("shares", json!({
+            "clusterIP": "10.96.240.7", "externalIPs": ["198.51.100.1"], "ports": [{"name": "a", "port": 1}],
+        }), json!([])),
+        service("headless-outside", json!({
+            "clusterIP": "None", "externalIPs": ["198.51.100.4"], "ports": [{"name": "a", "port": 1}],
+        }), json!([])),
+        service("headless-inside", json!({"clusterIP": "None", "ports": [{"name": "a", "port": 1}]}), json!([])),
+        service("own", json!({
+            "clusterIP": "10.96.240.8", "externalIPs": ["198.51.100.5", "2001:db8::5"], "ports": two,
+        }), json!([])),
+        slice("own", &v4),
+        slice("headless-inside", &v4),
+        slice("headless-outside", &v4),
+        slice("ips", &[std::net::IpAddr::from([10, 9, 0, 7])]),
+    ]})
 }
 
 /// Services of which this machine is an endpoint: with addresses of their own, and headless.

@@ -142,7 +142,7 @@ impl Names {
     fn of_zone(&mut self, zone: &str) {
         self.add(zone);
         self.add(upper(zone));
-        for head in ["ns.dns", "dns-version", "svc", "pod"] {
+        for head in ["ns.dns", "ns1.dns", "dns-version", "svc", "pod"] {
             self.with_cases(head, zone);
             for label in ["a", "a.b", "_tcp", "_http._tcp", "1-2-3-4", "svc", "pod"] {
                 self.add(format_args!("{label}.{head}.{zone}"));
@@ -156,6 +156,7 @@ impl Names {
             "_tcp",
             "any",
             "a.b",
+            "www.example.org",
         ] {
             self.add(format_args!("{head}.{zone}"));
         }
@@ -219,6 +220,10 @@ impl Names {
         }
         if let ServiceKind::ClusterIp(ips) = &service.kind {
             ips.iter().for_each(|ip| self.of_address(*ip));
+        }
+        if let Some(external) = &service.external {
+            let ips = external.ips.iter().chain(&external.ingress_ips);
+            ips.for_each(|ip| self.of_address(*ip));
         }
     }
 

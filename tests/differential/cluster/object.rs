@@ -12,7 +12,10 @@ const VERSION: &str = "1";
 pub(super) fn of_api(object: &Object) -> Value {
     let mut body = match object {
         Object::Namespace(_) => json!({}),
-        Object::Service(service) => json!({"spec": service_spec(service)}),
+        Object::Service(service) => json!({
+            "spec": service_spec(service),
+            "status": service_status(service),
+        }),
         Object::EndpointSlice(slice) => of_slice(slice),
         Object::Pod(pod) => json!({"status": pod_status(pod)}),
     };
@@ -87,7 +90,21 @@ fn service_spec(service: &Service) -> Value {
         }),
     };
     spec["ports"] = service.ports.iter().map(port).collect();
+    if let Some(external) = &service.external {
+        spec["externalIPs"] = json!(&*external.ips);
+    }
     spec
+}
+
+fn service_status(service: &Service) -> Value {
+    let Some(external) = &service.external else {
+        return json!({});
+    };
+    let ips = external.ingress_ips.iter().map(|ip| json!({"ip": ip}));
+    let hosts = external.ingress_hostnames.iter();
+    let hosts = hosts.map(|host| json!({"hostname": &**host}));
+    let ingress: Vec<Value> = ips.chain(hosts).collect();
+    json!({"loadBalancer": {"ingress": ingress}})
 }
 
 fn of_slice(slice: &EndpointSlice) -> Value {

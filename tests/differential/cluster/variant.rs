@@ -81,6 +81,8 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
     );
     variants.extend(sources());
     variants.extend(other());
+    variants.extend(outside());
+    variants.push(search_lists());
     for (number, options) in RANDOM_OPTIONS.iter().enumerate() {
         let seed = seed.wrapping_add(number as u64);
         variants.push(Variant {
@@ -293,6 +295,79 @@ fn sources() -> [Variant; 4] {
             "fallthrough",
         ),
     ]
+}
+
+/// Variants with `k8s_external`. Its zone is such that names are of the same form as the cluster's.
+fn outside() -> Vec<Variant> {
+    let variants = [
+        (
+            "names outside the cluster",
+            "bind 127.0.0.1",
+            "",
+            "endpoint_pod_names",
+        ),
+        (
+            "names outside the cluster, headless",
+            "bind 127.0.0.1",
+            "headless\n ttl 60\n apex Dns\n fallthrough",
+            "ttl 30\n namespaces outside odd",
+        ),
+        (
+            "name servers outside the cluster",
+            "",
+            "headless\n apex names.dns",
+            "noendpoints",
+        ),
+        (
+            "name servers outside the cluster, by their addresses",
+            "",
+            "headless",
+            "",
+        ),
+    ];
+    let variant = |(title, bind, options, of_cluster): (&str, &str, &str, &str)| Variant {
+        data: Data::Outside,
+        ..block(
+            title,
+            &["example.org"],
+            &format!(
+                ".:@port {{
+                   {bind}
+                   k8s_external svc.example.org 198.51.100.0/24 2001:db8::/64 203.0.113.0/24 {{
+                     {options}
+                   }}
+                   kubernetes {ZONES} {{
+                     endpoint @api
+                     {of_cluster}
+                   }}
+                   forward . @world
+                 }}"
+            ),
+        )
+    };
+    variants.into_iter().map(variant).collect()
+}
+
+/// A variant with `autopath`: names are asked for as a search list makes them.
+fn search_lists() -> Variant {
+    Variant {
+        data: Data::Pods,
+        ..block(
+            "search lists",
+            &["cluster.local", "default.svc.cluster.local"],
+            &format!(
+                ".:@port {{
+                   bind 127.0.0.1
+                   autopath @kubernetes
+                   kubernetes {ZONES} {{
+                     endpoint @api
+                     pods verified
+                   }}
+                   forward . @world
+                 }}"
+            ),
+        )
+    }
 }
 
 /// A variant of the written cluster with these options.
