@@ -9,7 +9,6 @@ use hickory_proto::rr::RecordType;
 use super::setup::{PerServer, Setup, SetupError};
 use crate::answer::{Answer, Body, RdataRef, RecordRef, RecordsBuilder, Section};
 use crate::chain::{Failure, Next, Outcome, Plugin, Reply, Rest};
-use crate::corefile::Diagnostic;
 use crate::metrics::{Counter, Desc, Registry};
 use crate::name::{Name, NameRef};
 use crate::query::{OwnedQuery, Query, Step};
@@ -53,8 +52,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let source = match wanted {
         None => Source::Fixed(search),
         Some((plugin, word)) => {
-            let warning = check(setup, plugin, word)?;
-            setup.warnings.extend(warning);
+            check(setup, plugin, word)?;
             Source::Plugin(setup.want())
         }
     };
@@ -72,24 +70,14 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Whether a plugin knows search lists; a warning where it is not there to be asked.
-fn check(
-    setup: &Setup<'_>,
-    plugin: &str,
-    word: &crate::corefile::Token,
-) -> Result<Option<Diagnostic>, SetupError> {
-    if setup.source.directive(plugin).is_none() {
-        let message = format!("the block has no '{plugin}', so no search list is walked");
-        let warning = Diagnostic::warning(message).at(word.place());
-        return Ok(Some(
-            warning.help("put autopath and kubernetes into one block"),
-        ));
+/// Whether a plugin knows search lists. One that is not in the block is nobody to ask, as in
+/// CoreDNS; `check` warns of that.
+fn check(setup: &Setup<'_>, plugin: &str, word: &crate::corefile::Token) -> Result<(), SetupError> {
+    if plugin == "kubernetes" || setup.source.directive(plugin).is_none() {
+        return Ok(());
     }
-    if plugin != "kubernetes" {
-        let message = format!("{plugin} does not implement the AutoPather interface");
-        return Err(word.err(message).help("write @kubernetes, or a file"));
-    }
-    Ok(None)
+    let message = format!("{plugin} does not implement the AutoPather interface");
+    Err(word.err(message).help("write @kubernetes, or a file"))
 }
 
 /// Where search lists come from.
