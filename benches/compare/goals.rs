@@ -67,7 +67,8 @@ pub(crate) fn verdicts(done: &[Done]) -> Vec<Verdict> {
             ),
             "sizes" => growth(work, 1.2, &mut all),
             "churn" => growth(work, 1.3, &mut all),
-            "empty" => memory(work, &mut all),
+            "empty" => memory(work, "at most 12 MiB", 12.0, &mut all),
+            "connections" => memory(work, "at most 4 KiB", 4.0, &mut all),
             _ => {}
         }
         latency(work, &mut all);
@@ -143,12 +144,12 @@ fn growth(work: &Done, bound: f64, all: &mut Vec<Verdict>) {
     });
 }
 
-fn memory(work: &Done, all: &mut Vec<Verdict>) {
+fn memory(work: &Done, goal: &str, bound: f64, all: &mut Vec<Verdict>) {
     if let Some(ours) = find(work, Peer::Callsign) {
         all.push(Verdict {
-            goal: "an empty cluster, idle: at most 12 MiB".into(),
+            goal: format!("{}: {goal}", work.title),
             figure: ours.resident,
-            is_met: ours.resident <= 12.0,
+            is_met: ours.resident <= bound,
         });
     }
 }

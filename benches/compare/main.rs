@@ -4,6 +4,7 @@
 mod api;
 mod echo;
 mod goals;
+mod idle;
 mod load;
 mod names;
 mod peer;
@@ -21,6 +22,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use peer::{Bed, Peer};
 use process::Process;
@@ -76,6 +78,9 @@ fn main() -> io::Result<()> {
 
 fn compare(run: &Run) -> io::Result<()> {
     let folder = tempfile::tempdir()?;
+    // For idle connections; the servers inherit it.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let own = std::env::current_exe()?.display().to_string();
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, peer::free_port()?));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -125,6 +130,9 @@ fn works(run: &Run, bed: &Bed<'_>, rounds: Rounds) -> io::Result<Vec<Done>> {
     }
     if is_wanted("churn") {
         keep(work::churn(bed, rounds))?;
+    }
+    if is_wanted("connections") {
+        keep(work::connections(bed))?;
     }
     if is_wanted("empty") {
         keep(work::empty(bed))?;

@@ -43,7 +43,12 @@ pub(crate) fn table(work: &Done) -> String {
         .iter()
         .all(|outcome| outcome.saturated.is_empty())
     {
-        text += "| server | resident, MiB |\n|---|---|\n";
+        let unit = if work.key == "connections" {
+            "KiB"
+        } else {
+            "MiB"
+        };
+        _ = writeln!(text, "| server | resident, {unit} |\n|---|---|");
         for outcome in &work.outcomes {
             _ = writeln!(text, "| {} | {:.1} |", outcome.name, outcome.resident);
         }

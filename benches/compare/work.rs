@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::idle;
 use super::load::Load;
 use super::names;
 use super::peer::{Bed, Peer, Role, Server};
@@ -18,6 +19,8 @@ const WIDE: u16 = 1024;
 const SERVICES: u32 = 10_000;
 /// Changed EndpointSlices a second.
 pub(crate) const CHURN: u32 = 1_000;
+/// Connections that are kept open at one time.
+const CONNECTIONS: usize = 5_000;
 /// A part of the slowest server's questions a second, at which the time to an answer is told.
 const PACE: f64 = 0.5;
 
@@ -297,6 +300,30 @@ pub(crate) fn churn(bed: &Bed<'_>, rounds: Rounds) -> io::Result<Done> {
         entrants,
         None,
     ))
+}
+
+/// Memory of connections that asked once and say nothing more. The rate of the one round is theirs.
+pub(crate) fn connections(bed: &Bed<'_>) -> io::Result<Done> {
+    let mut entrants = Vec::new();
+    for peer in [Peer::Callsign, Peer::CoreDns]
+        .into_iter()
+        .filter(|peer| bed.has(*peer))
+    {
+        let questions = names::of_services(1_000, Style::Plain);
+        let mut entrant = enter(bed, peer, Role::Cluster, 1_000, questions, false, false)?;
+        let before = entrant.server.process.resident();
+        let idle = idle::open(entrant.server.address, &entrant.questions, CONNECTIONS)?;
+        let resident = entrant.server.process.resident() - before;
+        entrant.outcome.resident = resident * 1024.0 / idle.len() as f64;
+        entrants.push(entrant);
+    }
+    let outcomes = entrants.into_iter().map(|entrant| entrant.outcome);
+    Ok(Done {
+        key: "connections",
+        title: "an idle TCP connection, KiB each",
+        outcomes: outcomes.collect(),
+        pace: None,
+    })
 }
 
 /// Memory with nothing to serve.
