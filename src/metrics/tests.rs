@@ -164,3 +164,22 @@ fn the_process_tells_of_itself() {
         assert!(value.is_some_and(|value| value >= 0.0), "{name}\n{page}");
     }
 }
+
+#[test]
+fn the_times_of_a_batch_are_counted_at_its_end() {
+    let registry = Registry::default();
+    let histogram = registry.histogram(TIMES, &TIME_BUCKETS, &[]);
+    let now = tokio::time::Instant::now();
+    let earlier = now - Duration::from_millis(700);
+    let batch = Batch::open(now);
+    histogram.observe_since(now);
+    histogram.observe_since(now);
+    assert_eq!(histogram.total(), 0, "those of the batch wait");
+    histogram.observe_since(earlier);
+    assert_eq!(histogram.total(), 1, "what came before it does not");
+    assert!(histogram.sum() >= 0.7, "{}", histogram.sum());
+    drop(batch);
+    assert_eq!(histogram.total(), 3);
+    histogram.observe_since(now);
+    assert_eq!(histogram.total(), 4, "there is no batch any more");
+}
