@@ -23,6 +23,7 @@ pub mod header;
 pub mod health;
 pub mod hosts;
 pub mod k8s_external;
+pub mod https;
 pub mod kubernetes;
 pub mod loadbalance;
 pub mod local;
@@ -35,6 +36,7 @@ pub mod nsid;
 mod pattern;
 pub mod pprof;
 pub mod prometheus;
+pub mod quic;
 pub mod ready;
 pub mod reload;
 pub mod rewrite;
@@ -68,6 +70,8 @@ impl Entry {
 pub const REGISTRY: &[Entry] = &[
     Entry::new("metadata", metadata::setup),
     Entry::new("cancel", cancel::setup),
+    Entry::new("quic", quic::setup),
+    Entry::new("https", https::setup),
     Entry::new("timeouts", timeouts::setup),
     Entry::new("multisocket", multisocket::setup),
     Entry::new("reload", reload::setup),
@@ -116,10 +120,14 @@ const MISSING: &[(&str, &str)] = &[
         "a cluster's clients have no place on the map; take the directive out",
     ),
     ("proxyproto", NOT_YET),
-    ("quic", NOT_YET),
-    ("grpc_server", "gRPC is not spoken; serve tls:// instead"),
-    ("https", NOT_YET),
-    ("https3", NOT_YET),
+    (
+        "grpc_server",
+        "gRPC is not spoken; serve tls:// or https:// instead",
+    ),
+    (
+        "https3",
+        "HTTP/3 is not spoken; serve https:// or quic:// instead",
+    ),
     ("trace", NOT_YET),
     (
         "shed",

@@ -133,7 +133,7 @@ fn open_admin(socket: &str, app: &App) -> Result<CancellationToken, String> {
         }
         // The usual name is another server's on this machine; nobody asked for it.
         Err(error) if socket == SOCKET => {
-            tracing::debug!("no admin socket at {socket}: {error}");
+            tracing::trace!("no admin socket at {socket}: {error}");
         }
         Err(error) => {
             return Err(format!(
