@@ -6,7 +6,8 @@ use super::replica::Primary;
 use super::*;
 use crate::chain::Chain;
 use crate::plugin::setup::Shared;
-use crate::server::stream::{Limits, Serving, StreamListener};
+use crate::query::Transport;
+use crate::server::stream::{Caps, Limits, Serving, StreamListener};
 use crate::testing::{Ask, Stub, listener_with_file, n, set_up, setup_error};
 use crate::zone::text;
 
@@ -99,11 +100,15 @@ async fn a_zone_comes_over_from_another_server() {
     let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let from = socket.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let listener = StreamListener::new(Serving {
-        server,
-        tls: None,
-        limits: Limits::DEFAULT,
-    });
+    let listener = StreamListener::new(
+        Transport::Tcp,
+        Serving {
+            server,
+            tls: None,
+            limits: Limits::DEFAULT,
+            caps: Caps::TCP,
+        },
+    );
     let serving = tokio::spawn(listener.run(socket, stop.clone()));
 
     let primaries = Primaries::new(n("example.org."), vec![from]);
