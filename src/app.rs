@@ -27,6 +27,7 @@ use crate::lookup::admin;
 use crate::metrics::Registry;
 use crate::plugin::prometheus::{Dropped, publish_plugins};
 use crate::plugin::setup::{Settings, Shared};
+use crate::plugin::tls;
 use crate::server::Server;
 use crate::server::stream::{Limits, Serving};
 use crate::telemetry;
@@ -254,6 +255,8 @@ impl App {
             sites.extend(group.iter().map(|site| banner(site, &told)));
             let any_class = group.iter().any(|site| site.listen.any_class);
             let tls = group.iter().find_map(|site| site.listen.tls.clone());
+            let tls = tls.map(|settings| tls::for_transport(&settings, key.transport));
+            let caps = listen::caps(&key, &group);
             let mut limits = Limits::DEFAULT;
             // As in CoreDNS, what the last block of a listener says counts.
             group
@@ -269,6 +272,7 @@ impl App {
                 server,
                 tls,
                 limits,
+                caps,
             };
             match bound.remove(&key) {
                 Some(bound) => self.listeners.start(bound, serving)?,

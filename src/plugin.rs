@@ -7,9 +7,11 @@ pub mod any;
 pub mod bind;
 pub mod bufsize;
 pub mod cache;
+pub mod cancel;
 pub mod chaos;
 pub mod debug;
 pub mod dns64;
+pub mod erratic;
 pub mod errors;
 mod expression;
 pub mod fall;
@@ -18,6 +20,7 @@ pub mod forward;
 pub mod header;
 pub mod health;
 pub mod hosts;
+pub mod https;
 pub mod kubernetes;
 pub mod loadbalance;
 pub mod local;
@@ -30,6 +33,7 @@ pub mod nsid;
 mod pattern;
 pub mod pprof;
 pub mod prometheus;
+pub mod quic;
 pub mod ready;
 pub mod reload;
 pub mod rewrite;
@@ -60,6 +64,9 @@ impl Entry {
 /// All plugins, in the order in which a query meets them.
 pub const REGISTRY: &[Entry] = &[
     Entry::new("metadata", metadata::setup),
+    Entry::new("cancel", cancel::setup),
+    Entry::new("quic", quic::setup),
+    Entry::new("https", https::setup),
     Entry::new("timeouts", timeouts::setup),
     Entry::new("multisocket", multisocket::setup),
     Entry::new("reload", reload::setup),
@@ -90,6 +97,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("file", file::setup),
     Entry::new("loop", loop_::setup),
     Entry::new("forward", forward::setup),
+    Entry::new("erratic", erratic::setup),
     Entry::new("whoami", whoami::setup),
     Entry::new("view", view::setup),
 ];
@@ -101,12 +109,15 @@ const MISSING: &[(&str, &str)] = &[
         "geoip",
         "a cluster's clients have no place on the map; take the directive out",
     ),
-    ("cancel", NOT_YET),
     ("proxyproto", NOT_YET),
-    ("quic", NOT_YET),
-    ("grpc_server", "gRPC is not spoken; serve tls:// instead"),
-    ("https", NOT_YET),
-    ("https3", NOT_YET),
+    (
+        "grpc_server",
+        "gRPC is not spoken; serve tls:// or https:// instead",
+    ),
+    (
+        "https3",
+        "HTTP/3 is not spoken; serve https:// or quic:// instead",
+    ),
     ("trace", NOT_YET),
     (
         "shed",
@@ -139,7 +150,6 @@ const MISSING: &[(&str, &str)] = &[
         "grpc",
         "forward over TLS instead: forward FROM tls://ADDRESS",
     ),
-    ("erratic", NOT_YET),
     ("on", NOT_YET),
     ("sign", NOT_YET),
     (

@@ -5,6 +5,8 @@
 //! touches no socket.
 
 pub mod decode;
+mod https;
+pub mod quic;
 pub mod render;
 pub mod stream;
 pub mod udp;
@@ -75,6 +77,10 @@ pub trait Observer: Send + Sync {
     fn dropped(&self, query: &Query<'_>, rcode: ResponseCode);
     /// A plugin panicked.
     fn panicked(&self, what: &str);
+    /// A request that came over HTTPS or QUIC ended with this status.
+    fn responded(&self, transport: Transport, status: &str) {
+        let _ = (transport, status);
+    }
 }
 
 /// The server blocks that one listener's requests are matched against: one generation of the
@@ -127,6 +133,16 @@ pub enum Handled {
     Later(BoxFuture<Option<Vec<u8>>>),
     /// A zone transfer follows: many messages, for a stream.
     Transfer(Transfer, Box<OwnedQuery>),
+}
+
+/// What came of a request that has a stream for itself.
+pub enum Told {
+    /// Silence, on purpose.
+    Nothing,
+    /// The reply.
+    Message(Vec<u8>),
+    /// A zone transfer.
+    Messages(Transfer, Box<OwnedQuery>),
 }
 
 /// From where a packet came and when.
@@ -194,18 +210,49 @@ impl Server {
         out: &mut Vec<u8>,
     ) -> Handled {
         let mut scratch = [0; MAX_NAME];
-        let decoded = match decode::decode(packet, &mut scratch) {
-            Ok(decoded) => decoded,
+        match decode::decode(packet, &mut scratch) {
+            Ok(decoded) => self.ask(&decoded, packet.len(), arrival, work, out),
             Err(refusal) => {
                 let before = out.len();
                 render::refusal(refusal, out);
-                return if out.len() > before {
-                    Handled::Replied
-                } else {
-                    Handled::Silent
-                };
+                match out.len() > before {
+                    true => Handled::Replied,
+                    false => Handled::Silent,
+                }
             }
-        };
+        }
+    }
+
+    /// The same for a request of its own stream, which waits for the reply.
+    pub async fn told(
+        self: &Arc<Self>,
+        decoded: &Decoded<'_>,
+        size: usize,
+        arrival: Arrival,
+    ) -> Told {
+        let mut out = Vec::new();
+        match self.ask(decoded, size, arrival, &Work::default(), &mut out) {
+            Handled::Replied => Told::Message(out),
+            Handled::Silent => Told::Nothing,
+            Handled::Later(reply) => reply.await.map_or(Told::Nothing, Told::Message),
+            Handled::Transfer(transfer, query) => Told::Messages(transfer, query),
+        }
+    }
+
+    /// Counts how a request that came over HTTPS or QUIC ended.
+    pub fn responded(&self, transport: Transport, status: &str) {
+        self.observer.responded(transport, status);
+    }
+
+    /// Takes one request of `size` bytes that was read.
+    fn ask(
+        self: &Arc<Self>,
+        decoded: &Decoded<'_>,
+        size: usize,
+        arrival: Arrival,
+        work: &Work,
+        out: &mut Vec<u8>,
+    ) -> Handled {
         let Decoded {
             id,
             flags,
@@ -214,7 +261,7 @@ impl Server {
             qtype,
             qclass,
             opt,
-        } = decoded;
+        } = *decoded;
         let Arrival {
             client,
             local,
@@ -228,7 +275,7 @@ impl Server {
             client,
             local,
             transport,
-            size: packet.len(),
+            size,
             now,
         };
         let mut lower = [0; MAX_NAME];

@@ -154,3 +154,15 @@ pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let four = bytes.get(at..at.checked_add(4)?)?;
     four.try_into().ok().map(u32::from_be_bytes)
 }
+
+/// The place behind the name at `at`, which may end in a pointer; `None` where there is none.
+#[must_use]
+pub fn name_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *bytes.get(at)? {
+            0 => return Some(at + 1),
+            0xc0.. => return Some(at + 2),
+            length => at += 1 + usize::from(length),
+        }
+    }
+}

@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::plan::ListenKey;
-use crate::server::stream::{Serving, StreamListener};
-use crate::server::udp::unspecified;
+use super::plan::{ListenKey, Site};
+use crate::plugin::setup::Listen;
+use crate::query::Transport;
+use crate::server::quic::QuicListener;
+use crate::server::stream::{Caps, Serving, StreamListener};
+use crate::server::udp::{bind as bind_udp, unspecified};
 
 mod udp;
 
@@ -22,6 +26,14 @@ use udp::UdpThreads;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
+/// Connections over HTTPS and QUIC, unless a block says otherwise.
+const CONNECTIONS: usize = 200;
+/// Requests of one connection over HTTPS that wait at one time, unless a block says otherwise.
+const HTTPS_STREAMS: usize = 250;
+/// The same over QUIC.
+const QUIC_STREAMS: usize = 256;
+/// The same of all connections over QUIC.
+const WORKERS: usize = 1024;
 /// How long no query must come for the sockets to count as quiet.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -70,7 +82,13 @@ pub struct Bound {
     port: u16,
     udp: Vec<UdpSocket>,
     /// `None` where the address is served, and only its UDP sockets are to be others.
-    tcp: Option<std::net::TcpListener>,
+    main: Option<Main>,
+}
+
+/// The socket of which an address has one.
+enum Main {
+    Tcp(std::net::TcpListener),
+    Quic(UdpSocket),
 }
 
 /// An address that is served.
@@ -78,8 +96,14 @@ struct Active {
     wanted: Wanted,
     port: u16,
     udp: Option<UdpThreads>,
-    stream: Arc<StreamListener>,
+    main: Served,
     stop: CancellationToken,
+}
+
+/// What is read from the main socket of an address.
+enum Served {
+    Stream(Arc<StreamListener>),
+    Quic(Arc<QuicListener>),
 }
 
 /// All addresses that are served.
@@ -90,9 +114,12 @@ pub struct Listeners {
 }
 
 impl Bound {
-    /// Binds the sockets of an address: UDP and TCP for `dns`, TCP for the others.
+    /// Binds the sockets of an address: UDP and TCP for `dns`, UDP for `quic`, TCP for the others.
     fn bind(wanted: Wanted) -> Result<Self, BindError> {
         let ip = wanted.key.ip.unwrap_or_else(unspecified);
+        if wanted.key.transport == "quic" {
+            return Self::bind_quic(SocketAddr::new(ip, wanted.key.port), wanted);
+        }
         // Where the kernel is to choose the port, the one it gives for TCP may be taken for UDP.
         let tries = if wanted.key.port == 0 { 16 } else { 1 };
         let mut failed = None;
@@ -112,7 +139,7 @@ impl Bound {
                         wanted,
                         port,
                         udp,
-                        tcp: Some(tcp),
+                        main: Some(Main::Tcp(tcp)),
                     });
                 }
                 Err(error) => failed = Some(error),
@@ -122,6 +149,18 @@ impl Bound {
             let address = SocketAddr::new(ip, 0);
             BindError::new("udp", address, io::ErrorKind::AddrInUse.into())
         }))
+    }
+
+    fn bind_quic(address: SocketAddr, wanted: Wanted) -> Result<Self, BindError> {
+        let failed = |error| BindError::new("udp", address, error);
+        let socket = bind_udp(address).map_err(failed)?;
+        let port = socket.local_addr().map_err(failed)?.port();
+        Ok(Self {
+            wanted,
+            port,
+            udp: Vec::new(),
+            main: Some(Main::Quic(socket)),
+        })
     }
 
     /// The address that was asked for.
@@ -165,6 +204,31 @@ fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// How much an address takes at one time. As in CoreDNS, the first block of a listener decides.
+pub(super) fn caps(key: &ListenKey, sites: &[Site]) -> Caps {
+    let said = |of: fn(&Listen) -> crate::plugin::https::Caps| {
+        sites
+            .first()
+            .map_or_else(Default::default, |site| of(&site.listen))
+    };
+    let (said, streams) = match key.transport {
+        "https" => (said(|listen| listen.https), HTTPS_STREAMS),
+        "quic" => (said(|listen| listen.quic), QUIC_STREAMS),
+        _ => return Caps::TCP,
+    };
+    let connections = match said.connections {
+        None => CONNECTIONS,
+        Some(0) => Caps::TCP.connections,
+        Some(most) => most,
+    };
+    let streams = said.streams.filter(|most| *most > 0).unwrap_or(streams);
+    Caps {
+        connections,
+        streams: u32::try_from(streams).unwrap_or(u32::MAX),
+        workers: said.workers.unwrap_or(WORKERS).min(Semaphore::MAX_PERMITS),
+    }
+}
+
 impl Listeners {
     /// Binds what is not served yet; `None` where the address is served as it is wanted.
     ///
@@ -183,7 +247,7 @@ impl Listeners {
             wanted,
             port: active.port,
             udp,
-            tcp: None,
+            main: None,
         }))
     }
 
@@ -203,7 +267,7 @@ impl Listeners {
     pub fn start(&mut self, bound: Bound, serving: Serving) -> io::Result<()> {
         let udp = Bound::start_udp(bound.udp, &serving)?;
         let key = bound.wanted.key.clone();
-        let Some(tcp) = bound.tcp else {
+        let Some(main) = bound.main else {
             self.swap(&key, serving);
             if let Some(active) = self.active.get_mut(&key) {
                 active.wanted = bound.wanted;
@@ -214,14 +278,28 @@ impl Listeners {
             return Ok(());
         };
         let stop = CancellationToken::new();
-        let stream = StreamListener::new(serving);
-        let listener = TcpListener::from_std(tcp)?;
-        self.tasks.spawn(stream.clone().run(listener, stop.clone()));
+        let main = match main {
+            Main::Quic(socket) => {
+                let quic = QuicListener::new(socket, serving)?;
+                self.tasks.spawn(quic.clone().run(stop.clone()));
+                Served::Quic(quic)
+            }
+            Main::Tcp(listener) => {
+                let transport = match key.transport {
+                    "https" => Transport::Https,
+                    _ => Transport::Tcp,
+                };
+                let stream = StreamListener::new(transport, serving);
+                let listener = TcpListener::from_std(listener)?;
+                self.tasks.spawn(stream.clone().run(listener, stop.clone()));
+                Served::Stream(stream)
+            }
+        };
         let active = Active {
             wanted: bound.wanted,
             port: bound.port,
             udp,
-            stream,
+            main,
             stop,
         };
         self.active.insert(key, active);
@@ -234,7 +312,10 @@ impl Listeners {
             if let Some(udp) = &active.udp {
                 udp.swap(serving.server.clone());
             }
-            active.stream.serving.store(Arc::new(serving));
+            match &active.main {
+                Served::Stream(stream) => stream.serving.store(Arc::new(serving)),
+                Served::Quic(quic) => quic.swap(serving),
+            }
         }
     }
 

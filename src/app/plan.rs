@@ -98,6 +98,7 @@ pub fn plan(corefile: &Corefile, inputs: Inputs<'_>) -> Result<Plan, Errors> {
         errors.extend(found);
     }
     errors.extend(overlaps(&sites));
+    errors.extend(tls_conflicts(&sites));
     if !errors.is_empty() {
         return Err(Errors::new(errors, warnings));
     }
@@ -149,6 +150,11 @@ impl Context<'_> {
             ready: false,
         };
         errors.extend(self.plugins(&mut block, shared, warnings));
+        errors.extend(
+            zones
+                .iter()
+                .filter_map(|zone| unspoken(zone, &block.listen)),
+        );
         let missing = self.source.directives().iter();
         errors.extend(missing.filter_map(plugin::missing));
         let apart = ["bind", "view"]
@@ -247,6 +253,25 @@ impl Context<'_> {
     }
 }
 
+/// What is wrong with a key's transport.
+fn unspoken(
+    (zone, transport, _, place): &(Name, Transport, u16, crate::corefile::Place),
+    listen: &Listen,
+) -> Option<Diagnostic> {
+    let scheme = transport.scheme();
+    let (reason, help) = match transport {
+        Transport::Grpc => ("gRPC is not spoken", "serve tls:// or https:// instead"),
+        Transport::Https3 => ("HTTP/3 is not spoken", "serve https:// or quic:// instead"),
+        Transport::Quic if listen.tls.is_none() => (
+            "QUIC is always encrypted, and no 'tls' says how",
+            "add tls CERTIFICATE KEY to the server block",
+        ),
+        _ => return None,
+    };
+    let error = Diagnostic::error(format!("cannot serve {scheme}://{zone}: {reason}"));
+    Some(error.at(place).help(help))
+}
+
 /// The sites that share a zone, a port and an address with another, and so could not both be
 /// reached.
 fn overlaps(sites: &[Site]) -> Vec<Diagnostic> {
@@ -299,6 +324,35 @@ fn overlaps(sites: &[Site]) -> Vec<Diagnostic> {
                 any.insert(zone, (site, address));
             }
         }
+    }
+    errors
+}
+
+/// The sites that share a listener with one of other TLS settings: TLS is spoken before it is known
+/// which zone is asked.
+fn tls_conflicts(sites: &[Site]) -> Vec<Diagnostic> {
+    let mut first: HashMap<(&str, u16, &str), &Site> = HashMap::new();
+    let mut errors = Vec::new();
+    for site in sites.iter().filter(|site| site.transport != Transport::Dns) {
+        let scheme = site.transport.scheme();
+        let mut hosts = site.listen.hosts();
+        let other = hosts.find_map(|host| {
+            let other = *first.entry((scheme, site.port, host)).or_insert(site);
+            (other.listen.tls_identity != site.listen.tls_identity).then_some(other)
+        });
+        let Some(other) = other else { continue };
+        let (zone, port) = (&site.block.zone, site.port);
+        let error = format!(
+            "conflicting TLS configuration for shared listener {scheme}://:{port} between zones {:?} and {:?}",
+            other.block.zone.to_string(),
+            zone.to_string()
+        );
+        errors.push(
+            Diagnostic::error(error)
+                .at(&site.place)
+                .note(&other.place, "the other one is here")
+                .help("give both blocks the same 'tls', or each a port or address of its own"),
+        );
     }
     errors
 }

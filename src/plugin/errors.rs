@@ -108,7 +108,9 @@ impl Pattern {
             [period, regex, options @ ..] if options.len() <= 2 => (period, regex, options),
             _ => return Err(cursor.arg_err()),
         };
-        let period = period.duration()?;
+        // Below zero is at once, as in CoreDNS.
+        let nanos = u64::try_from(period.signed_nanoseconds()?);
+        let period = Duration::from_nanos(nanos.unwrap_or(0));
         let (level, show_first) = parse_options(options)?;
         Ok(Self {
             regex: parse_regex(regex)?,

@@ -16,6 +16,7 @@ mod failure;
 mod flight;
 mod message;
 mod metrics;
+mod multiplex;
 mod policy;
 mod rcode;
 mod resolv_conf;

@@ -20,7 +20,9 @@ use crate::corefile::{Diagnostic, Directive, Environment, ServerBlock, Token};
 use crate::http;
 use crate::metrics::Registry;
 use crate::name::Name;
-use crate::plugin::{bind, timeouts::Timeouts};
+use crate::plugin::bind;
+use crate::plugin::https::Caps;
+use crate::plugin::timeouts::Timeouts;
 use crate::readiness::{Readiness, ReadyFlag};
 use crate::server::{Filter, Server};
 
@@ -75,12 +77,18 @@ pub struct Listen {
     pub bind: Vec<bind::Rule>,
     /// TLS settings, for listeners that need them.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// What makes two blocks' TLS settings the same; `None` is none.
+    pub tls_identity: Option<String>,
     /// Whether classes other than IN reach the chain.
     pub any_class: bool,
     /// UDP sockets of each address (`multisocket`).
     pub sockets: Option<usize>,
     /// What the block says of the limits of connections (`timeouts`).
     pub timeouts: Timeouts,
+    /// What it says of the number of connections over HTTPS (`https`).
+    pub https: Caps,
+    /// The same over QUIC (`quic`).
+    pub quic: Caps,
 }
 
 impl Listen {

@@ -7,6 +7,7 @@ use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
 
 use super::setup::{Setup, SetupError};
 use crate::corefile::{Directive, Environment, Token};
@@ -19,8 +20,6 @@ use keylog::KeyLogFile;
 
 /// No file of certificates or keys is larger.
 const LARGEST_FILE: usize = 1 << 20;
-/// What a client of DNS over TLS may ask for by ALPN (RFC 7858, 8.1 and IANA's registry).
-const ALPN: &[u8] = b"dot";
 
 /// What the directive says.
 struct Config<'d> {
@@ -51,8 +50,23 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         let help = "who has that file reads all of this listener's traffic";
         setup.warnings.push(warning.help(help));
     }
+    setup.block.listen.tls_identity = Some(files.identity(&config)?);
     setup.block.listen.tls = Some(Arc::new(settings));
     Ok(())
+}
+
+/// The same settings for clients of this kind of listener: what they may ask for by ALPN (RFC 7858, 8.1,
+/// RFC 8484, RFC 9250, and IANA's registry).
+#[must_use]
+pub fn for_transport(tls: &ServerConfig, transport: &str) -> Arc<ServerConfig> {
+    let protocols: &[&[u8]] = match transport {
+        "https" => &[b"h2", b"http/1.1"],
+        "quic" => &[b"doq"],
+        _ => &[b"dot"],
+    };
+    let mut tls = tls.clone();
+    tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Arc::new(tls)
 }
 
 impl<'d> Config<'d> {
@@ -104,6 +118,23 @@ struct Files<'e> {
 }
 
 impl Files<'_> {
+    /// What a client sees of the settings: certificates, and what is asked of its own.
+    fn identity(&self, config: &Config<'_>) -> Result<String, SetupError> {
+        let mut digest = Sha256::new();
+        for file in [Some(config.cert), config.ca].into_iter().flatten() {
+            for certificate in self.certificates(file)? {
+                digest.update((certificate.len() as u64).to_be_bytes());
+                digest.update(&certificate);
+            }
+            digest.update([0xff]);
+        }
+        Ok(format!(
+            "{} {:x?}",
+            config.client_auth.kind(),
+            digest.finalize()
+        ))
+    }
+
     fn settings(&self, config: &Config<'_>) -> Result<ServerConfig, SetupError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let certificates = self.certificates(config.cert)?;
@@ -130,7 +161,6 @@ impl Files<'_> {
                     .note(config.cert.place(), "the certificate")
                     .help("the key must be the one that the first certificate was made for")
             })?;
-        settings.alpn_protocols = vec![ALPN.to_vec()];
         if let Some(file) = config.keylog {
             settings.key_log = Arc::new(KeyLogFile::new(self.path(file)));
         }

@@ -1,4 +1,5 @@
-//! Streams: DNS over TCP (RFC 7766) and over TLS (RFC 7858), with limits.
+//! Streams: DNS over TCP (RFC 7766) and over TLS (RFC 7858), with limits; and the connections of
+//! DNS over HTTPS, which [`super::https`] reads.
 //!
 //! A connection's requests are answered as they become known, in any order: one that waits for an
 //! upstream holds up no other. Replies that are known at once leave in one write. A connection that
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::{Arrival, Handled, Server, render};
+use super::{Arrival, Handled, Server, https, render};
 use crate::chain::{BoxFuture, Transfer};
 use crate::metrics;
 use crate::query::{OwnedQuery, Transport};
@@ -53,6 +54,26 @@ impl Limits {
     };
 }
 
+/// How much a listener takes at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Connections.
+    pub connections: usize,
+    /// Requests of one connection, over HTTPS and QUIC.
+    pub streams: u32,
+    /// Requests of all connections, over QUIC.
+    pub workers: usize,
+}
+
+impl Caps {
+    /// For TCP and TLS; streams and workers are of no concern to them.
+    pub const TCP: Self = Self {
+        connections: 16_384,
+        streams: 0,
+        workers: 0,
+    };
+}
+
 /// What a listener serves: one generation of the configuration.
 #[derive(Clone)]
 pub struct Serving {
@@ -62,15 +83,15 @@ pub struct Serving {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Limits of connections.
     pub limits: Limits,
+    /// How many there may be.
+    pub caps: Caps,
 }
 
-/// Connections of one listener in all; above half of it idle ones are closed sooner.
-const MOST_CONNECTIONS: usize = 16_384;
 /// Connections of one client.
 const MOST_OF_CLIENT: usize = 256;
 /// Requests of one connection that wait at one time; it is not read further meanwhile.
 const MOST_IN_FLIGHT: usize = 128;
-/// Idle time while more than half of the connections are in use.
+/// Idle time while more than half of the connections that there may be are in use.
 const SHORT_IDLE: Duration = Duration::from_secs(1);
 /// Pause after the kernel refused a connection (no descriptors left), so that the loop cannot spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -84,6 +105,7 @@ pub struct StreamListener {
     /// What is served; a reload swaps it and keeps the socket. Connections that are open answer by
     /// the new server blocks, and keep the limits that they began with.
     pub serving: ArcSwap<Serving>,
+    transport: Transport,
     clients: Clients,
     connections: TaskTracker,
 }
@@ -119,10 +141,12 @@ impl Drop for ClientSlot<'_> {
 }
 
 impl StreamListener {
-    /// A listener that serves this; over TLS where settings are given.
+    /// A listener that serves this by DNS or, if `transport` says so, by HTTP; over TLS where
+    /// settings are given.
     #[must_use]
-    pub fn new(serving: Serving) -> Arc<Self> {
+    pub fn new(transport: Transport, serving: Serving) -> Arc<Self> {
         Arc::new(Self {
+            transport,
             serving: ArcSwap::from_pointee(serving),
             clients: Clients::default(),
             connections: TaskTracker::new(),
@@ -153,7 +177,7 @@ impl StreamListener {
     }
 
     fn accept(self: &Arc<Self>, stream: TcpStream, client: SocketAddr, stop: &CancellationToken) {
-        if self.connections.len() >= MOST_CONNECTIONS {
+        if self.connections.len() >= self.serving.load().caps.connections {
             return;
         }
         let client = SocketAddr::new(client.ip().to_canonical(), client.port());
@@ -168,7 +192,7 @@ impl StreamListener {
     }
 
     async fn connection(
-        &self,
+        self: &Arc<Self>,
         stream: TcpStream,
         client: SocketAddr,
         stop: &CancellationToken,
@@ -178,12 +202,22 @@ impl StreamListener {
         let local = SocketAddr::new(local.ip().to_canonical(), local.port());
         let serving = self.serving.load_full();
         let first = Instant::now() + serving.limits.read;
+        let is_http = self.transport == Transport::Https;
+        let (ends, until) = ((client, local), (first, stop));
         let Some(tls) = serving.tls.clone() else {
+            if is_http {
+                https::serve(self, &serving, stream, ends, until).await;
+                return Ok(());
+            }
             let from = (client, local, Transport::Tcp);
             let connection = Connection::new(self, serving.limits, stream, from);
             return connection.run(first, stop).await;
         };
         let stream = timeout_at(first, TlsAcceptor::from(tls).accept(stream)).await??;
+        if is_http {
+            Box::pin(https::serve(self, &serving, stream, ends, until)).await;
+            return Ok(());
+        }
         let from = (client, local, Transport::Tls);
         Box::pin(Connection::new(self, serving.limits, stream, from).run(first, stop)).await
     }
@@ -279,7 +313,8 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
     }
 
     fn idle(&self) -> Duration {
-        if self.listener.connections.len() > MOST_CONNECTIONS / 2 {
+        let most = self.listener.serving.load().caps.connections;
+        if self.listener.connections.len() > most / 2 {
             SHORT_IDLE.min(self.limits.idle)
         } else {
             self.limits.idle

@@ -64,9 +64,9 @@ enum Block {
 fn block_of(kind: &str) -> Option<Block> {
     Some(match kind {
         "corefile" | "write" | "upstream" | "arguments" | "environment" | "remove" | "probe"
-        | "send" | "elapse" | "signal" => Block::Content,
+        | "send" | "elapse" | "signal" | "certificate" => Block::Content,
         "start" | "query" | "packet" | "receive" | "spread" | "http" | "metrics" | "log"
-        | "saw" | "exits" => Block::Expectation,
+        | "saw" | "exits" | "https" | "quic" => Block::Expectation,
         "stream" => Block::Both,
         _ => return None,
     })

@@ -14,6 +14,7 @@ mod http;
 mod placeholder;
 mod port;
 mod scenario;
+mod secure;
 mod subject;
 mod upstream;
 mod wire;

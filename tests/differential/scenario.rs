@@ -148,6 +148,7 @@ impl<'a> World<'a> {
             }
             "write" => self.write(&rest, &step.content),
             "remove" => self.remove(&rest),
+            "certificate" => crate::secure::certificate(self.directory.path()),
             "arguments" => {
                 self.arguments = words.map(str::to_owned).collect();
                 Ok(())

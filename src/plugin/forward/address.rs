@@ -1,5 +1,5 @@
-//! What may stand where an upstream is named: `[dns://|tls://]IP[%SERVERNAME][:PORT]`, a file like
-//! `/etc/resolv.conf`, or a host name.
+//! What may stand where an upstream is named: `[SCHEME://]IP[%SERVERNAME][:PORT]` with the scheme dns,
+//! tls, https or quic, a file like `/etc/resolv.conf`, or a host name.
 
 use std::net::IpAddr;
 
@@ -8,6 +8,8 @@ use std::net::IpAddr;
 pub(super) enum Scheme {
     Dns,
     Tls,
+    Https,
+    Quic,
 }
 
 /// An upstream as it is written.
@@ -36,7 +38,8 @@ impl Scheme {
     pub(super) fn default_port(self) -> u16 {
         match self {
             Self::Dns => 53,
-            Self::Tls => 853,
+            Self::Tls | Self::Quic => 853,
+            Self::Https => 443,
         }
     }
 }
@@ -49,6 +52,11 @@ pub(super) fn read(text: &str) -> Result<Written<'_>, String> {
     let (scheme, rest) = split_scheme(text)?;
     if rest.is_empty() {
         return Err(format!("invalid address: {text:?}"));
+    }
+    if scheme == Scheme::Https && rest.contains('/') {
+        return Err(format!(
+            "paths are not allowed in HTTPS upstream addresses (the /dns-query path is used by default): {text}"
+        ));
     }
     let (host, port) = match split_host_port(rest) {
         Some((host, port)) => (host, Some(port)),
@@ -90,12 +98,8 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), String> {
     match word {
         "dns" => Ok((Scheme::Dns, rest)),
         "tls" => Ok((Scheme::Tls, rest)),
-        "https" => Err(format!(
-            "callsign does not have upstreams over HTTPS yet: {text}"
-        )),
-        "quic" => Err(format!(
-            "callsign does not have upstreams over QUIC yet: {text}"
-        )),
+        "https" => Ok((Scheme::Https, rest)),
+        "quic" => Ok((Scheme::Quic, rest)),
         word if FOREIGN.contains(&word) => Err(format!(
             "'{word}' is not supported as a destination protocol in forward: {text}"
         )),
@@ -137,7 +141,7 @@ mod tests {
 
     #[test]
     fn upstreams_are_read_as_they_are_written() {
-        use Scheme::{Dns, Tls};
+        use Scheme::{Dns, Https, Quic, Tls};
         for (text, scheme, address, port, name) in [
             ("10.0.0.1", Dns, "10.0.0.1", 53, None),
             ("10.0.0.1:5353", Dns, "10.0.0.1", 5353, None),
@@ -175,6 +179,8 @@ mod tests {
                 853,
                 Some("example.com"),
             ),
+            ("https://1.1.1.1", Https, "1.1.1.1", 443, None),
+            ("quic://[::1]:8853", Quic, "::1", 8853, None),
         ] {
             let expected = Written {
                 scheme,
@@ -216,12 +222,8 @@ mod tests {
                 "\"10.0.0.1:dns\" has an invalid port \"dns\"",
             ),
             (
-                "https://1.1.1.1",
-                "callsign does not have upstreams over HTTPS yet: https://1.1.1.1",
-            ),
-            (
-                "quic://1.1.1.1",
-                "callsign does not have upstreams over QUIC yet: quic://1.1.1.1",
+                "https://1.1.1.1/dns-query",
+                "paths are not allowed in HTTPS upstream addresses (the /dns-query path is used by default): https://1.1.1.1/dns-query",
             ),
             (
                 "grpc://1.1.1.1",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
+use super::multiplex::Protocol;
 use super::policy::Policy;
 use super::tls::{ClientTls, TlsFiles};
 use super::upstream::{CheckSettings, UpstreamSettings};
@@ -85,6 +86,8 @@ impl std::fmt::Display for Target {
 #[derive(Clone)]
 pub(super) struct TargetTls {
     pub(super) client: ClientTls,
+    /// How queries are told; `None` is DNS over TLS.
+    pub(super) protocol: Option<Protocol>,
     /// The name that the certificate must have; `None` is the address itself.
     pub(super) name: Option<ServerName<'static>>,
 }
@@ -92,7 +95,8 @@ pub(super) struct TargetTls {
 impl std::fmt::Debug for TargetTls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.name.as_ref().map(ServerName::to_str);
-        write!(f, "tls {name:?} {}", self.client.digest())
+        let digest = self.client.digest();
+        write!(f, "tls {name:?} {:?} {digest}", self.protocol)
     }
 }
 
@@ -135,6 +139,8 @@ struct Stanza<'t> {
     /// The option `tls` and its files, not yet told from the folder that they are in.
     tls: Option<(&'t Token, Vec<String>)>,
     tls_servername: Option<String>,
+    /// Whether questions stand in the address of a request over HTTPS.
+    doh_get: bool,
     max_age: Option<&'t Token>,
 }
 
@@ -182,6 +188,7 @@ impl<'t> Stanza<'t> {
             to: Vec::new(),
             tls: None,
             tls_servername: None,
+            doh_get: false,
             max_age: None,
         }
     }

@@ -148,6 +148,7 @@ impl TargetTls {
         let name = self.name.unwrap_or_else(|| ServerName::from(address));
         UpstreamTls {
             client: self.client,
+            protocol: self.protocol,
             name,
         }
     }

@@ -5,6 +5,7 @@ mod bounds;
 pub(in crate::plugin) mod fake;
 mod health;
 mod lies;
+mod multiplex;
 mod pass;
 mod pools;
 mod reload;

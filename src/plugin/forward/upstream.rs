@@ -13,6 +13,7 @@ use tokio_rustls::TlsConnector;
 use super::failure::ExchangeError;
 use super::message::{Outgoing, Received};
 use super::metrics::UpstreamMetrics;
+use super::multiplex::{Multiplex, MultiplexSettings, Protocol};
 use super::stream::{Limits, StreamSettings, Streams};
 use super::tls::ClientTls;
 use super::udp::UdpSockets;
@@ -67,6 +68,8 @@ pub(super) struct CheckSettings {
 #[derive(Clone)]
 pub(super) struct UpstreamTls {
     pub(super) client: ClientTls,
+    /// How queries are told; `None` is DNS over TLS.
+    pub(super) protocol: Option<Protocol>,
     pub(super) name: ServerName<'static>,
 }
 
@@ -80,6 +83,8 @@ pub(super) struct Upstream {
     tls: bool,
     udp: Arc<UdpSockets>,
     streams: Arc<Streams>,
+    /// For HTTPS and QUIC, instead of the two above.
+    multiplex: Option<Multiplex>,
     check: CheckSettings,
     /// Checks that failed since the last that did not.
     fails: AtomicU32,
@@ -94,7 +99,7 @@ impl Upstream {
         tls: Option<&UpstreamTls>,
         settings: &UpstreamSettings,
     ) -> String {
-        let tls = tls.map(|tls| (tls.name.to_str(), tls.client.digest()));
+        let tls = tls.map(|tls| (tls.name.to_str(), tls.protocol, tls.client.digest()));
         format!("forward {address} {tls:?} {settings:?}")
     }
 
@@ -113,6 +118,21 @@ impl Upstream {
             max_age => max_age.min(settings.expire),
         };
         let has_tls = tls.is_some();
+        let protocol = tls
+            .as_ref()
+            .and_then(|tls| Some((tls.protocol?, tls.clone())));
+        let multiplex = protocol.map(|(protocol, tls)| {
+            let settings = MultiplexSettings {
+                remote: address,
+                source: settings.source,
+                tls: tls.client.config(),
+                name: tls.name,
+                protocol,
+                expire: settings.expire,
+                max_age: settings.max_age,
+            };
+            Multiplex::new(settings, metrics.clone())
+        });
         let streams = StreamSettings {
             remote: address,
             source: settings.source,
@@ -134,6 +154,7 @@ impl Upstream {
                 metrics.clone(),
             ),
             streams: Streams::new(streams, metrics.clone()),
+            multiplex,
             check: settings.check.clone(),
             fails: AtomicU32::new(0),
             checking: AtomicBool::new(false),
@@ -164,8 +185,9 @@ impl Upstream {
         limits: &Limits,
     ) -> Result<Received, ExchangeError> {
         let began = Instant::now();
-        let received = match over {
-            Over::Udp if !self.tls => {
+        let received = match (over, &self.multiplex) {
+            (_, Some(multiplex)) => Box::pin(multiplex.exchange(query, limits)).await?,
+            (Over::Udp, None) if !self.tls => {
                 let deadline = limits.end.min(began + limits.read);
                 self.udp.exchange(query, deadline).await?
             }
@@ -222,9 +244,10 @@ impl Upstream {
             read: CHECK_READ,
             end: now + CHECK_CONNECT + CHECK_READ,
         };
-        let replied = match *tcp || self.tls {
-            true => self.streams.probe(&query, &limits).await,
-            false => self.udp.probe(&Arc::new(query), now + CHECK_READ).await,
+        let replied = match &self.multiplex {
+            Some(multiplex) => multiplex.exchange(&query, &limits).await,
+            None if *tcp || self.tls => self.streams.probe(&query, &limits).await,
+            None => self.udp.probe(&Arc::new(query), now + CHECK_READ).await,
         };
         replied.is_ok()
     }

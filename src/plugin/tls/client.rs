@@ -55,6 +55,11 @@ impl<'d> ClientAuth<'d> {
         })
     }
 
+    /// What is asked for, in a word.
+    pub(super) fn kind(self) -> String {
+        format!("{:?}", self.kind)
+    }
+
     /// What looks at certificates; `roots` are those of the CA's file.
     pub(super) fn verifier(
         self,

@@ -52,7 +52,8 @@ fn files(pki: &Pki) -> Memory {
 fn settings(lines: &str, files: &Memory) -> Result<Arc<ServerConfig>, String> {
     let text = format!("tls://. {{\n{lines}\n}}");
     let plan = planned(&text, files).map_err(|errors| errors.join("\n"))?;
-    Ok(plan.sites[0].listen.tls.clone().unwrap())
+    let settings = plan.sites[0].listen.tls.clone().unwrap();
+    Ok(for_transport(&settings, "tls"))
 }
 
 #[test]
@@ -226,4 +227,46 @@ fn a_key_log_is_warned_of() {
         warnings,
         ["Corefile:3:8: warning: plugin/tls: Writing TLS Key Log to \"/keys\""]
     );
+}
+
+#[test]
+fn blocks_of_one_listener_have_the_same_settings() {
+    let pki = pki();
+    let files = Memory::default()
+        .with_file("/cert.pem", pki.cert.as_str())
+        .with_file("/key.pem", pki.key.as_str())
+        .with_file("/ca.pem", pki.ca.as_str())
+        .with_file("/cert2.pem", pki.stranger.0.as_str())
+        .with_file("/key2.pem", pki.stranger.1.as_str());
+    let one = "tls /cert.pem /key.pem";
+    for (what, first, second, ports, is_error) in [
+        ("the same twice", one, one, [853, 853], false),
+        ("one without", one, "", [853, 853], true),
+        (
+            "another certificate",
+            one,
+            "tls /cert2.pem /key2.pem",
+            [853, 853],
+            true,
+        ),
+        (
+            "other clients",
+            one,
+            "tls /cert.pem /key.pem {\nclient_auth require\n}",
+            [853, 853],
+            true,
+        ),
+        ("two ports", one, "", [853, 8853], false),
+        ("neither", "", "", [853, 853], false),
+    ] {
+        let [a, b] = ports;
+        let text = format!(
+            "tls://a.test:{a} {{\n{first}\nwhoami\n}}\ntls://b.test:{b} {{\n{second}\nwhoami\n}}"
+        );
+        let planned = planned(&text, &files);
+        let errors = planned.err().unwrap_or_default().join("\n");
+        let is_told = errors.contains("conflicting TLS configuration");
+        assert_eq!(is_told, is_error, "{what}: {errors}");
+        assert_eq!(errors.is_empty(), !is_error, "{what}: {errors}");
+    }
 }

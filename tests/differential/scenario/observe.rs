@@ -11,6 +11,7 @@ use crate::client::Request;
 use crate::compare::{self, Normalise, duration};
 use crate::connection::{Connection, Received};
 use crate::http;
+use crate::secure;
 use crate::subject::status_text;
 use crate::wire::message::Message;
 
@@ -59,6 +60,16 @@ impl World<'_> {
             "spread" => self.spread(rest),
             "stream" => self.stream(step, rest),
             "http" => Ok(http_lines(rest)?),
+            kind @ ("https" | "quic") => {
+                let (to, text) = rest.split_once(' ').ok_or("expected an ADDRESS first")?;
+                let to = to.parse().map_err(|error| format!("`{to}`: {error}"))?;
+                let ask = if kind == "https" {
+                    secure::https
+                } else {
+                    secure::quic
+                };
+                ask(text, to, self.directory.path())
+            }
             "metrics" => self.metrics(rest),
             "log" => Ok(self
                 .unread_log(rest)?

@@ -138,11 +138,11 @@ impl<'t> Stanza<'t> {
         match cursor.text() {
             "doh_method" => {
                 let token = one(cursor)?;
-                // Checked though upstreams over HTTPS are yet to come.
                 if !matches!(token.text(), "POST" | "GET") {
                     let error = token.err("doh_method must be either POST or GET");
                     return Err(error.expected("POST or GET", format_args!("'{}'", token.text())));
                 }
+                self.doh_get = token.text() == "GET";
             }
             "tls" => {
                 let option = cursor.token();

@@ -7,6 +7,7 @@ use rustls::pki_types::ServerName;
 use super::{MOST_TARGETS, Stanza, Target, TargetReader, TargetTls};
 use crate::corefile::{Diagnostic, MAX_FILE_BYTES, Token};
 use crate::plugin::forward::address::{self, Host, Scheme, Written, is_host_name};
+use crate::plugin::forward::multiplex::Protocol;
 use crate::plugin::forward::resolv_conf;
 use crate::plugin::forward::tls::{ClientTls, TlsFiles};
 
@@ -60,9 +61,12 @@ impl Stanza<'_> {
         client: &mut Option<ClientTls>,
         reader: &mut TargetReader<'_>,
     ) -> Result<Option<TargetTls>, Diagnostic> {
-        if written.scheme != Scheme::Tls {
-            return Ok(None);
-        }
+        let protocol = match written.scheme {
+            Scheme::Dns => return Ok(None),
+            Scheme::Tls => None,
+            Scheme::Https => Some(Protocol::Https { get: self.doh_get }),
+            Scheme::Quic => Some(Protocol::Quic),
+        };
         let name = match (&self.tls_servername, written.server_name) {
             (Some(all), Some(own)) => {
                 let host = without_server_name(token.text());
@@ -94,7 +98,11 @@ impl Stanza<'_> {
             let warning = Diagnostic::warning(text).at(token.place());
             reader.warnings.push(warning.help(help));
         }
-        Ok(Some(TargetTls { client, name }))
+        Ok(Some(TargetTls {
+            client,
+            protocol,
+            name,
+        }))
     }
 }
 
@@ -144,7 +152,7 @@ impl TargetReader<'_> {
 
 fn refusal(token: &Token, error: String) -> Diagnostic {
     token.err(error).expected(
-        "IP[:PORT], dns://IP[:PORT], tls://IP[%SERVERNAME][:PORT], a host name or a file",
+        "IP[:PORT], SCHEME://IP[:PORT] with dns, tls, https or quic, a host name or a file",
         format_args!("'{}'", token.text()),
     )
 }

@@ -234,12 +234,8 @@ const WRONG: &[(&str, &str)] = &[
         "2:11: error: \"10.0.0.1:x\" has an invalid port \"x\"",
     ),
     (
-        "forward . https://1.1.1.1",
-        "2:11: error: callsign does not have upstreams over HTTPS yet: https://1.1.1.1",
-    ),
-    (
-        "forward . quic://1.1.1.1",
-        "2:11: error: callsign does not have upstreams over QUIC yet: quic://1.1.1.1",
+        "forward . https://1.1.1.1/dns-query",
+        "2:11: error: paths are not allowed in HTTPS upstream addresses (the /dns-query path is used by default): https://1.1.1.1/dns-query",
     ),
     (
         "forward . grpc://1.1.1.1",

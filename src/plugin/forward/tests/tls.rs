@@ -12,10 +12,10 @@ use super::fake::{Act, Fake};
 use crate::testing::Ask;
 
 /// An authority, and what it has signed.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         let name = rand::random::<u64>().to_string();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -33,7 +33,7 @@ impl Authority {
     }
 
     /// Settings of a server with such a certificate, that wants one of its clients too if told.
-    fn server(&self, names: &[&str], wants_client: bool) -> rustls::ServerConfig {
+    pub(super) fn server(&self, names: &[&str], wants_client: bool) -> rustls::ServerConfig {
         let (certificate, key) = self.sign(names);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
@@ -53,7 +53,7 @@ impl Authority {
             .unwrap()
     }
 
-    fn write(&self, folder: &Path) -> String {
+    pub(super) fn write(&self, folder: &Path) -> String {
         let path = folder.join("ca.pem");
         std::fs::write(&path, self.0.pem()).unwrap();
         path.display().to_string()

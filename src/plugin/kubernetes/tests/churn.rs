@@ -194,11 +194,15 @@ fn under_churn_no_answer_is_stale_or_torn() {
     let tcp_address = tcp.local_addr().unwrap();
     tcp.set_nonblocking(true).unwrap();
     let stop = CancellationToken::new();
-    let streams = StreamListener::new(Serving {
-        server,
-        tls: None,
-        limits: Limits::DEFAULT,
-    });
+    let streams = StreamListener::new(
+        crate::query::Transport::Tcp,
+        Serving {
+            server,
+            tls: None,
+            limits: Limits::DEFAULT,
+            caps: crate::server::stream::Caps::TCP,
+        },
+    );
     {
         let _inside = runtime.enter();
         let tcp = tokio::net::TcpListener::from_std(tcp).unwrap();

@@ -1,0 +1,202 @@
+//! DNS over HTTPS (RFC 8484): HTTP/2 and HTTP/1.1, over TLS or, where a listener has none, in the
+//! clear for a proxy that ends TLS.
+//!
+//! A connection is closed when it is idle, and its requests are bounded in number and length. What
+//! a request says goes the way of every other one: [`Server::told`].
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hickory_proto::op::ResponseCode;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::stream::{Serving, StreamListener};
+use super::{Arrival, Server, Told, decode, render};
+use crate::chain::Failure;
+use crate::name::MAX_NAME;
+use crate::query::Transport;
+
+mod age;
+mod parameter;
+
+/// Where questions are taken.
+const PATH: &str = "/dns-query";
+/// A message in a request or a response.
+const MESSAGE: HeaderValue = HeaderValue::from_static("application/dns-message");
+/// Words.
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// The longest body that is read, in bytes.
+const LONGEST_BODY: usize = 65_536;
+/// The longest header that is read, in bytes: room for a long question in a GET request.
+const LONGEST_HEADER: u32 = 32 << 10;
+
+/// What a connection's requests have in common.
+struct Exchange {
+    listener: Arc<StreamListener>,
+    client: SocketAddr,
+    local: SocketAddr,
+    /// Requests that are being answered.
+    open: AtomicUsize,
+    /// Told when a request begins and when it ends.
+    changed: Notify,
+}
+
+/// Serves a connection until its client goes, is too slow, or `stop` and all is answered. The first
+/// request must be there at `first`.
+pub(super) async fn serve<S>(
+    listener: &Arc<StreamListener>,
+    serving: &Serving,
+    stream: S,
+    (client, local): (SocketAddr, SocketAddr),
+    (first, stop): (Instant, &CancellationToken),
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let exchange = Arc::new(Exchange {
+        listener: listener.clone(),
+        client,
+        local,
+        open: AtomicUsize::new(0),
+        changed: Notify::new(),
+    });
+    let service = service_fn(|request| {
+        let exchange = exchange.clone();
+        async move { Ok::<_, Infallible>(exchange.respond(request).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // The deadline below is for both versions.
+        .header_read_timeout(None)
+        .max_buf_size(LONGEST_HEADER as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(LONGEST_HEADER)
+        .max_concurrent_streams(serving.caps.streams);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut deadline = pin!(sleep_until(first));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            // An error is the client's: it went away, or sent what is not HTTP.
+            _ = connection.as_mut() => return,
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = exchange.changed.notified() => {
+                deadline.as_mut().reset(Instant::now() + serving.limits.idle);
+            }
+            () = deadline.as_mut(), if exchange.open.load(Ordering::Relaxed) == 0 => return,
+        }
+    }
+}
+
+/// A request that is being answered.
+struct Open<'e>(&'e Exchange);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.changed.notify_one();
+    }
+}
+
+impl Exchange {
+    fn begin(&self) -> Open<'_> {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+        Open(self)
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let _open = self.begin();
+        let serving = self.listener.serving.load_full();
+        let arrival = Arrival {
+            client: self.client,
+            local: self.local,
+            transport: Transport::Https,
+            now: Instant::now(),
+        };
+        let (head, body) = request.into_parts();
+        let mut response = if head.uri.path() == PATH {
+            let body = async {
+                let body = Limited::new(body, LONGEST_BODY).collect();
+                let body = timeout(serving.limits.read, body).await.ok()?.ok()?;
+                Some(body.to_bytes())
+            };
+            let message = match head.method {
+                Method::GET => parameter::message(head.uri.query().unwrap_or_default()),
+                Method::POST => body.await.map(Vec::from),
+                _ => None,
+            };
+            answer(&serving.server, message, arrival).await
+        } else {
+            words(StatusCode::NOT_FOUND, "\n")
+        };
+        let status = response.status();
+        if head.method == Method::HEAD {
+            *response.body_mut() = Full::default();
+        }
+        serving.server.responded(Transport::Https, status.as_str());
+        response
+    }
+}
+
+/// The response to a request with this message; `None` where there is no such message in it.
+async fn answer(
+    server: &Arc<Server>,
+    message: Option<Vec<u8>>,
+    arrival: Arrival,
+) -> Response<Full<Bytes>> {
+    let mut scratch = [0; MAX_NAME];
+    let decoded = message.as_ref().map(|message| {
+        let decoded = decode::decode(message, &mut scratch);
+        decoded.map(|decoded| (decoded, message.len()))
+    });
+    let Some(Ok((decoded, size))) = decoded else {
+        return words(StatusCode::BAD_REQUEST, "invalid request\n");
+    };
+    let reply = match server.told(&decoded, size, arrival).await {
+        Told::Message(reply) => reply,
+        // One response holds one message, and a zone is many.
+        Told::Messages(_, query) => {
+            let mut reply = Vec::new();
+            let refused = Failure::refusal("", ResponseCode::Refused);
+            render::failure(&refused, &query.view(), &mut reply);
+            reply
+        }
+        Told::Nothing => return words(StatusCode::INTERNAL_SERVER_ERROR, "No response\n"),
+    };
+    let age = HeaderValue::try_from(format!("max-age={}", age::of(&reply)));
+    let mut response = Response::new(Full::new(Bytes::from(reply)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, MESSAGE);
+    headers.extend(age.ok().map(|age| (CACHE_CONTROL, age)));
+    response
+}
+
+fn words(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, TEXT);
+    let no_guess = HeaderValue::from_static("nosniff");
+    headers.insert(HeaderName::from_static("x-content-type-options"), no_guess);
+    response
+}
