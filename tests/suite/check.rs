@@ -31,7 +31,7 @@ const FOREIGN: &[&str] = &[
 
 /// Files that no distribution installs: customisations, what is outdated, and renderings of a
 /// template with all its options.
-const NO_DEFAULTS: &[&str] = &["custom-", "legacy-", "-full"];
+const NO_DEFAULTS: &[&str] = &["custom-", "legacy-", "-full", "more-"];
 
 /// Where the samples were served: a pod with these variables and files.
 fn pod(corefile: Vec<u8>, authority: &str) -> Memory {
@@ -71,7 +71,7 @@ impl Sample {
         let authority = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
         let authority = authority.cert.pem();
         let mut all = Vec::new();
-        for directory in [samples.clone(), samples.join("edge")] {
+        for directory in ["", "edge", "more"].map(|folder| samples.join(folder)) {
             let table = std::fs::read_to_string(directory.join("EXPECTED.tsv")).unwrap();
             for line in table.lines() {
                 let mut fields = line.split('\t');
@@ -82,14 +82,15 @@ impl Sample {
                     continue;
                 }
                 let corefile = std::fs::read(directory.join(format!("{name}.Corefile"))).unwrap();
+                let is_more = directory.ends_with("more");
                 all.push(Self {
-                    name: name.to_owned(),
+                    name: format!("{}{name}", if is_more { "more-" } else { "" }),
                     is_ok: verdict == "OK",
                     pod: pod(corefile, &authority),
                 });
             }
         }
-        assert!(all.len() > 130, "{}", all.len());
+        assert!(all.len() > 210, "{}", all.len());
         all
     }
 
@@ -154,6 +155,70 @@ fn verdicts_are_those_of_coredns() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Plugins that the list below may have or not.
+const UNLISTED: &[&str] = &[
+    "auto",
+    "autopath",
+    "file",
+    "k8s_external",
+    "secondary",
+    "transfer",
+];
+
+#[test]
+fn the_list_of_plugins_that_are_not_there_is_true() {
+    let page = std::fs::read_to_string(root().join("docs/departures.md")).unwrap();
+    let (_, list) = page.split_once("## Plugins that are not there").unwrap();
+    let mut wrong = Vec::new();
+    let mut listed = BTreeSet::new();
+    for row in list.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let (name, rest) = row.split_once("` |").unwrap();
+        let files = rest.split('|').nth(1).unwrap().trim();
+        let found = users(name).join(", ");
+        if files != found {
+            wrong.push(format!("{name}: '{files}' is listed, '{found}' have it"));
+        }
+        if REGISTRY.iter().any(|entry| entry.name == name) {
+            wrong.push(format!("{name} is there: take it off the list"));
+        }
+        listed.insert(name);
+    }
+    for name in callsign::plugin::names() {
+        let is_there = REGISTRY.iter().any(|entry| entry.name == name);
+        if !is_there && !listed.contains(name) && !UNLISTED.contains(&name) {
+            wrong.push(format!("{name} is not there, and not listed"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "docs/departures.md:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// The Corefiles of the field that have a line which starts with this word.
+fn users(plugin: &str) -> Vec<String> {
+    let samples = root().join("tests/data/corefiles");
+    let mut users = Vec::new();
+    for directory in [samples.clone(), samples.join("edge")] {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|ending| ending != "Corefile") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let mut words = text
+                .lines()
+                .filter_map(|line| line.split_whitespace().next());
+            if words.any(|word| word == plugin) {
+                users.push(path.file_stem().unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    users.sort();
+    users
 }
 
 #[test]

@@ -16,4 +16,5 @@ mod lifecycle;
 mod lookup;
 mod message;
 mod monitoring;
+mod options;
 mod program;
