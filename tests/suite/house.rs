@@ -140,6 +140,7 @@ fn the_wall_clock_measures_nothing() {
         ("plugin/log/class.rs", "whether a signature has expired"),
         ("plugin/cache/keep.rs", "whether a signature has expired"),
         ("plugin/hosts/file.rs", "a file's stamp"),
+        ("plugin/file/source.rs", "a file's stamp"),
         (
             "plugin/kubernetes/source.rs",
             "the serial, and the age of a snapshot",

@@ -3,6 +3,7 @@
 //! Partial types on purpose: a field that no name needs is skipped, texts are borrowed, addresses are
 //! parsed where they stand. As in the API server, `null` is the same as a field left out.
 
+mod pod;
 mod text;
 
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ use super::ledger::Stamp;
 use crate::kubernetes::object::{
     self, Endpoint, External, Key, Kind, Object, Port, Protocol, ServiceKind,
 };
+use pod::Pod;
 use text::{Address, Text, nullable, present};
 
 /// One line of a watch.
@@ -449,44 +451,6 @@ impl WireEndpoint<'_> {
 fn nanoseconds(time: &str) -> Option<u64> {
     let time: Timestamp = time.parse().ok()?;
     u64::try_from(time.as_nanosecond()).ok()
-}
-
-#[derive(Deserialize)]
-struct Pod<'a> {
-    #[serde(borrow)]
-    metadata: Metadata<'a>,
-    #[serde(default, deserialize_with = "nullable")]
-    status: PodStatus,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct PodStatus {
-    #[serde(rename = "podIPs", deserialize_with = "nullable")]
-    pod_ips: Vec<PodIp>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct PodIp {
-    ip: Address,
-}
-
-impl<'de> Wire<'de> for Pod<'de> {
-    fn metadata(&self) -> &Metadata<'de> {
-        &self.metadata
-    }
-
-    /// As CoreDNS: a pod that is going away is passed over, and stays as it was until it is gone.
-    fn object(self) -> Option<Object> {
-        let ips = self.status.pod_ips.iter().filter_map(|ip| ip.ip.0);
-        (!self.metadata.deletion_timestamp).then(|| {
-            Object::Pod(object::Pod {
-                key: self.metadata.key(),
-                ips: ips.collect(),
-            })
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,46 @@
+//! Pods, which are read only where their addresses are asked for.
+
+use serde::Deserialize;
+
+use super::text::{Address, nullable};
+use super::{Metadata, Wire};
+use crate::kubernetes::object::{self, Object};
+
+/// A Pod, as far as its address goes.
+#[derive(Deserialize)]
+pub(super) struct Pod<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(default, deserialize_with = "nullable")]
+    status: PodStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PodStatus {
+    #[serde(rename = "podIPs", deserialize_with = "nullable")]
+    pod_ips: Vec<PodIp>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PodIp {
+    ip: Address,
+}
+
+impl<'de> Wire<'de> for Pod<'de> {
+    fn metadata(&self) -> &Metadata<'de> {
+        &self.metadata
+    }
+
+    /// As CoreDNS: a pod that is going away is passed over, and stays as it was until it is gone.
+    fn object(self) -> Option<Object> {
+        let ips = self.status.pod_ips.iter().filter_map(|ip| ip.ip.0);
+        (!self.metadata.deletion_timestamp).then(|| {
+            Object::Pod(object::Pod {
+                key: self.metadata.key(),
+                ips: ips.collect(),
+            })
+        })
+    }
+}
