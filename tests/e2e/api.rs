@@ -11,6 +11,9 @@ use tokio::runtime::Runtime;
 
 /// Where the API server has the objects of each kind.
 const KINDS: &[(&str, &str, &str)] = &[
+    ("ClusterRole", RBAC, "clusterroles"),
+    ("ClusterRoleBinding", RBAC, "clusterrolebindings"),
+    ("ConfigMap", "/api/v1", "configmaps"),
     ("Deployment", "/apis/apps/v1", "deployments"),
     ("Endpoints", "/api/v1", "endpoints"),
     (
@@ -19,13 +22,27 @@ const KINDS: &[(&str, &str, &str)] = &[
         "endpointslices",
     ),
     ("Namespace", "/api/v1", "namespaces"),
+    (
+        "NetworkPolicy",
+        "/apis/networking.k8s.io/v1",
+        "networkpolicies",
+    ),
     ("Node", "/api/v1", "nodes"),
     ("Pod", "/api/v1", "pods"),
+    (
+        "PodDisruptionBudget",
+        "/apis/policy/v1",
+        "poddisruptionbudgets",
+    ),
+    ("Role", RBAC, "roles"),
+    ("RoleBinding", RBAC, "rolebindings"),
     ("Service", "/api/v1", "services"),
     ("ServiceAccount", "/api/v1", "serviceaccounts"),
     ("ServiceCIDR", "/apis/networking.k8s.io/v1", "servicecidrs"),
     ("StatefulSet", "/apis/apps/v1", "statefulsets"),
 ];
+
+const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 
 /// A client, and the runtime that it works in. Its methods wait for what the API server says.
 #[derive(Clone)]
@@ -118,11 +135,23 @@ impl Api {
             .map(drop)
     }
 
+    /// Whether the API server would make an object what it is here, and knows all its fields.
+    pub(crate) fn would_apply(&self, object: &Value) -> Result<(), String> {
+        let path = Place::of(object).path()?;
+        let path = path + "?fieldManager=e2e&force=true&dryRun=All&fieldValidation=Strict";
+        self.request(Method::PATCH, &path, Some((APPLY, object)))
+            .map(drop)
+    }
+
+    /// Sends an object to a path of its own.
+    pub(crate) fn post(&self, path: &str, object: &Value) -> Result<(), String> {
+        self.request(Method::POST, path, Some((JSON, object)))
+            .map(drop)
+    }
+
     /// A new object.
     pub(crate) fn create(&self, object: &Value) -> Result<(), String> {
-        let path = Place::of(object).collection()?;
-        self.request(Method::POST, &path, Some((JSON, object)))
-            .map(drop)
+        self.post(&Place::of(object).collection()?, object)
     }
 
     /// Changes what the patch names (a merge patch).

@@ -1,6 +1,7 @@
 //! The tests, each with the sentence that it holds.
 
 mod change;
+mod deploy;
 mod fault;
 mod random;
 mod service;
@@ -61,6 +62,14 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: "random objects, changed at random: by events, and by a list",
         run: random::clusters,
+    },
+    Case {
+        name: "the manifests of deploy/ as a cluster takes them",
+        run: deploy::manifests,
+    },
+    Case {
+        name: "a server without its rights, which it gets later",
+        run: deploy::rights,
     },
     Case {
         name: "the API server is stopped for a while",

@@ -96,6 +96,19 @@ impl Server {
         self.process.signal(signal)
     }
 
+    /// What it has printed must hold this text.
+    pub(crate) fn has_said(&self, text: &str) -> Result<(), String> {
+        let log = self.process.log();
+        if log.iter().any(|line| line.contains(text)) {
+            return Ok(());
+        }
+        Err(format!(
+            "{} has not said {text:?}:\n{}",
+            self.name,
+            self.tail()
+        ))
+    }
+
     /// The last lines that it printed.
     pub(crate) fn tail(&self) -> String {
         self.process.tail()

@@ -141,18 +141,18 @@ endpoints: [{{addresses: [{endpoint}]}}]
         self.expect(View::Verified, &[(&name, "A", &pod)]).map(drop)
     }
 
-    /// Asks both servers for all names that the objects of a namespace give (of all namespaces,
-    /// where it is empty), in each view. What differs is the error. Returns the number of questions.
+    /// Asks both servers for all names that the objects of some namespaces give (of all, where none
+    /// is named), in each view. What differs is the error.
     ///
-    /// In brief, the names of a namespace are those in it, and those of its addresses.
-    pub(crate) fn agree(&self, namespace: &str, depth: Depth) -> Result<usize, String> {
+    /// In brief, names of namespaces are those in them, and those of their addresses.
+    pub(crate) fn agree(&self, namespaces: &[&str], depth: Depth) -> Result<(), String> {
         self.settle()?;
-        let mut names = self.names(namespace)?;
-        if depth == Depth::Brief && !namespace.is_empty() {
-            let inside = format!(".{namespace}.");
-            names.retain(|name| name.contains(&inside) || name.ends_with(".arpa."));
+        let mut names = self.names(namespaces)?;
+        if depth == Depth::Brief && !namespaces.is_empty() {
+            let inside: Vec<_> = namespaces.iter().map(|name| format!(".{name}.")).collect();
+            let is_inside = |name: &str| inside.iter().any(|inside| name.contains(inside));
+            names.retain(|name| is_inside(name) || name.ends_with(".arpa."));
         }
-        let mut asked = 0;
         let mut problems = String::new();
         for view in View::ALL {
             let mut pair = Pair {
@@ -160,14 +160,18 @@ endpoints: [{{addresses: [{endpoint}]}}]
                 callsign: self.callsign.address(view),
                 compared: Compared::new(&format!("{view:?}"), &[]),
             };
+            // What else a question has does not depend on selectors.
+            let depth = match view {
+                View::Verified | View::Insecure => depth,
+                View::Labelled | View::Exposed => Depth::Brief,
+            };
             pair.ask_all(&names, depth)?;
-            asked += pair.compared.asked;
             if !pair.compared.differences.is_empty() {
                 problems += &format!("{}\n", pair.compared);
             }
         }
         if problems.is_empty() {
-            Ok(asked)
+            Ok(())
         } else {
             Err(problems)
         }
@@ -182,14 +186,19 @@ endpoints: [{{addresses: [{endpoint}]}}]
         until(|| self.api.get(account).err())
     }
 
-    /// All names of a namespace, and many that do not exist.
-    fn names(&self, namespace: &str) -> Result<Vec<String>, String> {
-        let mut items = self.api.list("Namespace", "")?;
-        if !namespace.is_empty() {
-            items.retain(|item| item["metadata"]["name"] == namespace);
+    /// All names of some namespaces, or of all, and many that do not exist.
+    fn names(&self, namespaces: &[&str]) -> Result<Vec<String>, String> {
+        let mut items = Vec::new();
+        for kind in ["Namespace", "Service", "EndpointSlice", "Pod"] {
+            items.extend(self.api.list(kind, "")?);
         }
-        for kind in ["Service", "EndpointSlice", "Pod"] {
-            items.extend(self.api.list(kind, namespace)?);
+        if !namespaces.is_empty() {
+            items.retain(|item| {
+                let metadata = &item["metadata"];
+                let namespace = metadata["namespace"].as_str();
+                let namespace = namespace.or_else(|| metadata["name"].as_str());
+                namespaces.contains(&namespace.unwrap_or_default())
+            });
         }
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;

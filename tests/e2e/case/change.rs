@@ -44,7 +44,7 @@ pub(super) fn scale(world: &mut World) -> Result<(), String> {
                 ),
             ],
         )?;
-        world.agree(CHANGE, Depth::Brief)?;
+        world.agree(&[CHANGE], Depth::Brief)?;
     }
     Ok(())
 }
@@ -67,7 +67,7 @@ pub(super) fn stateful(world: &mut World) -> Result<(), String> {
         }
         let next = format!("db-{replicas}.db.change.svc.cluster.local.");
         world.expect(View::Verified, &[(&next, "A", "NXDOMAIN")])?;
-        world.agree(CHANGE, Depth::Brief)?;
+        world.agree(&[CHANGE], Depth::Brief)?;
     }
     Ok(())
 }
@@ -145,7 +145,7 @@ spec:
                 ("all.readiness.svc.cluster.local.", "A", all),
             ],
         )?;
-        world.agree("readiness", Depth::Brief)
+        world.agree(&["readiness"], Depth::Brief)
     };
     expect("NXDOMAIN", "10.244.2.1")?;
     annotate(json!({"ready": null}))?;
@@ -158,7 +158,7 @@ spec:
     world.api.delete(place)?;
     expect("NXDOMAIN", "10.244.2.1")?;
     annotate(json!({"hold": null}))?;
-    expect("NXDOMAIN", "NXDOMAIN").map(drop)
+    expect("NXDOMAIN", "NXDOMAIN")
 }
 
 pub(super) fn recreate(world: &mut World) -> Result<(), String> {
@@ -201,10 +201,10 @@ ports: [{name: http, port: 80}]
             "metadata": {"name": place.name, "namespace": place.namespace}, "spec": spec,
         }))?;
         world.expect(View::Verified, &[(name, "A", answer)])?;
-        world.agree("again", Depth::Brief)?;
+        world.agree(&["again"], Depth::Brief)?;
         world.api.delete(place)?;
         world.expect(View::Verified, &[(name, "A", "NXDOMAIN")])?;
-        world.agree("again", Depth::Brief)?;
+        world.agree(&["again"], Depth::Brief)?;
     }
     // It changes its type and keeps its name.
     world.api.create(&json!({
@@ -216,7 +216,7 @@ ports: [{name: http, port: 80}]
     let spec = json!({"type": "ClusterIP", "externalName": null, "clusterIP": "10.96.102.3", "ports": ports});
     world.api.patch(place, &json!({"spec": spec}))?;
     world.expect(View::Verified, &[(name, "A", "10.96.102.3")])?;
-    world.agree("again", Depth::Brief).map(drop)
+    world.agree(&["again"], Depth::Brief)
 }
 
 pub(super) fn slices(world: &mut World) -> Result<(), String> {
@@ -246,7 +246,7 @@ pub(super) fn slices(world: &mut World) -> Result<(), String> {
                 ("other.slices.svc.cluster.local.", "A", other),
             ],
         )?;
-        world.agree("slices", Depth::Brief)
+        world.agree(&["slices"], Depth::Brief)
     };
     world
         .api
@@ -271,7 +271,7 @@ pub(super) fn slices(world: &mut World) -> Result<(), String> {
         .api
         .delete(Place::new("EndpointSlice", "slices", "b"))?;
     world.api.apply_one(&slice("a", "web", &[]))?;
-    expect("NXDOMAIN", "NXDOMAIN").map(drop)
+    expect("NXDOMAIN", "NXDOMAIN")
 }
 
 pub(super) fn labels(world: &mut World) -> Result<(), String> {
@@ -308,7 +308,7 @@ endpoints: [{addresses: [192.0.2.5]}]
         world.expect(View::Verified, &[(name, "A", "192.0.2.5")])?;
         world.expect(View::Labelled, &[(name, "A", labelled)])?;
         world.expect(View::Exposed, &[(name, "A", exposed)])?;
-        world.agree("labels", Depth::Brief)
+        world.agree(&["labels"], Depth::Brief)
     };
     expect("NXDOMAIN", "NXDOMAIN")?;
     label(service, json!("front"))?;
@@ -321,7 +321,7 @@ endpoints: [{addresses: [192.0.2.5]}]
     expect("NXDOMAIN", "NXDOMAIN")?;
     label(service, json!("front"))?;
     label(slice, Value::Null)?;
-    expect("NXDOMAIN", "NXDOMAIN").map(drop)
+    expect("NXDOMAIN", "NXDOMAIN")
 }
 
 pub(super) fn namespace(world: &mut World) -> Result<(), String> {
@@ -350,7 +350,7 @@ spec:
         }
         let pod = ("10-244-3-1.passing.pod.cluster.local.", "A", "10.244.3.1");
         world.expect(View::Verified, &[pod])?;
-        world.agree("passing", Depth::Brief)?;
+        world.agree(&["passing"], Depth::Brief)?;
         let place = Place::new("Namespace", "", "passing");
         world.api.delete(place)?;
         for view in View::ALL {
@@ -372,5 +372,5 @@ spec:
         )?;
         world.gone(place)?;
     }
-    world.agree("passing", Depth::Brief).map(drop)
+    world.agree(&["passing"], Depth::Brief)
 }

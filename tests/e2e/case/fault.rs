@@ -28,7 +28,7 @@ pub(super) fn stopped(world: &mut World) -> Result<(), String> {
         std::thread::sleep(GONE);
         world.plane.signal(process, Signal::SIGCONT)?;
         change(world, process)?;
-        world.agree(FAULTS, Depth::Brief)?;
+        world.agree(&[FAULTS], Depth::Brief)?;
         steady.end()?;
     }
     Ok(())
@@ -42,7 +42,7 @@ pub(super) fn killed(world: &mut World) -> Result<(), String> {
         std::thread::sleep(GONE);
         world.plane.up(process)?;
         change(world, process)?;
-        world.agree(FAULTS, Depth::Brief)?;
+        world.agree(&[FAULTS], Depth::Brief)?;
         steady.end()?;
     }
     Ok(())
@@ -59,7 +59,7 @@ pub(super) fn started_without(world: &mut World) -> Result<(), String> {
     world.expect(View::Verified, &unknown)?;
     world.plane.up(APISERVER)?;
     change(world, "started-without")?;
-    world.agree("steady", Depth::Brief).map(drop)
+    world.agree(&["steady"], Depth::Brief)
 }
 
 pub(super) fn forgotten(world: &mut World) -> Result<(), String> {
@@ -88,10 +88,10 @@ pub(super) fn forgotten(world: &mut World) -> Result<(), String> {
         expect(world, &comes, &ip)?;
         expect(world, &goes, "NXDOMAIN")?;
         expect(world, &stays, &other)?;
-        world.agree(FAULTS, Depth::Brief)?;
+        world.agree(&[FAULTS], Depth::Brief)?;
         steady.end()?;
     }
-    world.agree("", Depth::Brief).map(drop)
+    world.agree(&[], Depth::Brief)
 }
 
 pub(super) fn slow(world: &mut World) -> Result<(), String> {
@@ -103,7 +103,7 @@ pub(super) fn slow(world: &mut World) -> Result<(), String> {
     let proxy = Proxy::start(&world.api, world.plane.api, slow)?;
     world.restart_by_way_of(proxy.address)?;
     change(world, "slow")?;
-    world.agree(FAULTS, Depth::Brief)?;
+    world.agree(&[FAULTS], Depth::Brief)?;
     // Now the way is fast, and no connection lives long.
     let steady = Steady::begin(world);
     proxy.set(Trouble {
@@ -115,7 +115,7 @@ pub(super) fn slow(world: &mut World) -> Result<(), String> {
         std::thread::sleep(Duration::from_millis(150));
     }
     proxy.set(Trouble::default());
-    world.agree(FAULTS, Depth::Brief)?;
+    world.agree(&[FAULTS], Depth::Brief)?;
     steady.end()?;
     world.restart()
 }

@@ -14,6 +14,9 @@ use crate::differential::cluster::ask::Depth;
 use crate::differential::cluster::random::manifests;
 use crate::world::World;
 
+/// The namespaces of the random clusters.
+const NAMESPACES: &[&str] = &["default", "a", "bb", "svc"];
+
 /// How many clusters follow one another.
 const STEPS: u64 = 4;
 
@@ -33,9 +36,9 @@ pub(super) fn clusters(world: &mut World) -> Result<(), String> {
             "{{apiVersion: networking.k8s.io/v1, kind: ServiceCIDR, metadata: {{name: random-{number}}}, spec: {{cidrs: ['{range}']}}}}"
         ))?;
     }
-    for namespace in ["a", "bb", "svc"] {
-        world.new_namespace(namespace, "no")?;
-    }
+    NAMESPACES
+        .iter()
+        .try_for_each(|name| world.new_namespace(name, "no"))?;
     let mut dice = StdRng::seed_from_u64(seed);
     let mut before = BTreeMap::new();
     for step in 0..STEPS {
@@ -44,16 +47,16 @@ pub(super) fn clusters(world: &mut World) -> Result<(), String> {
         change(world, &before, &after, &mut dice)
             .map_err(|problem| format!("{}: {problem}", at()))?;
         world
-            .agree("", Depth::Brief)
+            .agree(NAMESPACES, Depth::Brief)
             .map_err(|problem| format!("{}, by events: {problem}", at()))?;
         before = after;
     }
     world.restart()?;
     world
-        .agree("", Depth::Full)
+        .agree(NAMESPACES, Depth::Full)
         .map_err(|problem| format!("SEED={seed}, from a list: {problem}"))?;
     change(world, &before, &BTreeMap::new(), &mut dice)?;
-    world.agree("", Depth::Brief).map(drop)
+    world.agree(NAMESPACES, Depth::Brief)
 }
 
 /// Objects by kind, namespace and name.

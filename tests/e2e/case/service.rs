@@ -44,7 +44,7 @@ pub(super) fn types(world: &mut World) -> Result<(), String> {
     world.api.patch(service, &ingress)?;
     world.expect(View::Verified, SERVICES)?;
     world.expect(View::Insecure, POD_NAMES)?;
-    world.agree("services", Depth::Full).map(drop)
+    world.agree(&["services"], Depth::Full)
 }
 
 const SERVICES: &[(&str, &str, &str)] = &[
@@ -229,7 +229,7 @@ spec:
             ("10-244-1-2.pods.pod.cluster.local.", "A", "10.244.1.2"),
         ],
     )?;
-    world.agree("pods", Depth::Brief)?;
+    world.agree(&["pods"], Depth::Brief)?;
     // A pod that has done its work keeps its address, and has no name any more.
     world.api.patch(
         place,
@@ -246,5 +246,5 @@ spec:
     )?;
     world.api.delete(place)?;
     world.expect(View::Verified, &without)?;
-    world.agree("pods", Depth::Brief).map(drop)
+    world.agree(&["pods"], Depth::Brief)
 }
