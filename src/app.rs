@@ -217,6 +217,9 @@ impl App {
             bound,
             http,
         } = prepared;
+        // Before the first query, whose lines would be missed.
+        telemetry::set_stacktrace(plan.shared.stacktrace);
+        telemetry::set_debug(plan.shared.debug);
         let Served {
             keys,
             sites,
@@ -224,8 +227,6 @@ impl App {
         } = self.serve(groups, bound)?;
         let _ = plan.shared.listening.set(self.listeners.addresses());
         self.http.swap(http);
-        telemetry::set_stacktrace(plan.shared.stacktrace);
-        telemetry::set_debug(plan.shared.debug);
         let tasks = std::mem::take(&mut plan.shared.tasks);
         let hash = std::mem::take(&mut plan.hash);
         let running = Running::of(plan.shared, hash, sites);
