@@ -1,5 +1,5 @@
 //! Streams: DNS over TCP (RFC 7766) and over TLS (RFC 7858), with limits; and the connections of
-//! DNS over HTTPS, which [`super::https`] reads.
+//! DNS over HTTPS, which `server/https.rs` reads.
 //!
 //! A connection's requests are answered as they become known, in any order: one that waits for an
 //! upstream holds up no other. Replies that are known at once leave in one write. A connection that
