@@ -28,6 +28,7 @@ pub(super) const SOCKET: &str = "@callsign";
 /// gives the pod. Asked is one of
 ///
 ///   --manifests DIR|-    what these manifests come to, with no cluster at all
+///   --kubeconfig FILE    a live cluster, listed once
 ///   --server ADDRESS     any DNS server; it gives no reasons
 ///   --admin SOCKET       a running callsign on this machine, with reasons [default: @callsign]
 ///
@@ -174,7 +175,7 @@ impl Arguments {
                 let mut pod = Pod::of_namespace(cluster::parts(from)?.0);
                 pod.path = from.clone();
                 pod.notes.push(
-                    "without --manifests nobody knows the pod's own settings: taken as ClusterFirst"
+                    "without --manifests or --kubeconfig nobody knows the pod's own settings: taken as ClusterFirst"
                         .to_owned(),
                 );
                 Ok(pod)

@@ -45,6 +45,7 @@ mod identity;
 mod ledger;
 mod link;
 mod metrics;
+mod once;
 mod resource;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ mod watch;
 pub use access::{Access, Tls};
 pub use health::Health;
 pub use metrics::Programming;
+pub use once::lists;
 pub use resource::Resource;
 
 /// Where log lines of the cluster's state belong, whatever its source.

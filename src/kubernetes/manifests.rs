@@ -55,12 +55,12 @@ pub enum Source {
     Directory(PathBuf),
     /// the sample cluster of `config/cluster`, as it was when callsign was compiled
     Embedded,
-    /// a text that was given, with its name for messages
-    Text(Arc<str>, Arc<str>),
+    /// texts that were given, with their names for messages
+    Texts(Arc<[Text]>),
 }
 
 /// A file of manifests as it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Text {
     /// the file's path, from the directory as it was given
     pub file: Arc<str>,
@@ -83,10 +83,7 @@ impl Source {
                 };
                 files.map(text).collect()
             }
-            Self::Text(file, text) => vec![Text {
-                file: file.clone(),
-                text: text.clone(),
-            }],
+            Self::Texts(texts) => texts.to_vec(),
         }
     }
 }
@@ -163,7 +160,7 @@ impl Manifests {
         let mut files = match &self.source {
             Source::Directory(_) => files::Files::default(),
             Source::Embedded => files::Files::embedded(embedded::FILES),
-            Source::Text(name, text) => files::Files::embedded(&[(name, text)]),
+            Source::Texts(texts) => files::Files::embedded(&named(texts)),
         };
         if let Source::Directory(root) = &self.source {
             files.load(files::Scan::new(root));
@@ -186,11 +183,14 @@ impl Manifests {
         match self.source {
             Source::Directory(root) => watch::directory(root, self.options, events).await,
             Source::Embedded => watch::embedded(embedded::FILES, self.options, events).await,
-            Source::Text(name, text) => {
-                watch::embedded(&[(&name, &text)], self.options, events).await;
-            }
+            Source::Texts(texts) => watch::embedded(&named(&texts), self.options, events).await,
         }
     }
+}
+
+fn named(texts: &[Text]) -> Vec<(&str, &str)> {
+    let texts = texts.iter();
+    texts.map(|text| (&*text.file, &*text.text)).collect()
 }
 
 impl Problem {

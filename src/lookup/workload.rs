@@ -37,18 +37,21 @@ pub fn documents<'t>(texts: impl IntoIterator<Item = &'t Text>) -> Vec<Document>
         let parsed: Result<Vec<Spanned<Value>>, _> = serde_saphyr::from_multiple(&text.text);
         for document in parsed.unwrap_or_default() {
             let line = usize::try_from(document.referenced.line()).unwrap_or_default();
-            add(&text.file, line, document.value, &mut documents);
+            add(&text.file, line, document.value, "", &mut documents);
         }
     }
     documents
 }
 
-fn add(file: &Arc<str>, line: usize, value: Value, documents: &mut Vec<Document>) {
+/// `default` is the kind of items that do not name theirs: those of a `ServiceList`.
+fn add(file: &Arc<str>, line: usize, value: Value, default: &str, documents: &mut Vec<Document>) {
     let text = |path: &str| value.pointer(path).and_then(Value::as_str);
-    let kind = text("/kind").unwrap_or_default().to_owned();
-    if let (true, Some(Value::Array(items))) = (kind.ends_with("List"), value.get("items")) {
+    let kind = text("/kind").unwrap_or(default).to_owned();
+    if let (Some(default), Some(Value::Array(items))) =
+        (kind.strip_suffix("List"), value.get("items"))
+    {
         for item in items {
-            add(file, line, item.clone(), documents);
+            add(file, line, item.clone(), default, documents);
         }
         return;
     }

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use crate::app::Conf;
 use crate::app::rehearse::{Rehearsal, rehearse};
 use crate::corefile::nearest;
+use crate::kubernetes::api::{self, Access};
 use crate::kubernetes::manifests::{Loaded, Manifests, Options, Severity, Source, Text};
 use crate::kubernetes::object::{Object, ServiceKind};
 use crate::lookup::inventory::Inventory;
@@ -29,19 +30,33 @@ pub(in crate::cli) struct Reading {
     #[arg(long, value_name = "DIR", env = "CALLSIGN_MANIFESTS")]
     manifests: Option<PathBuf>,
 
-    /// Corefile of the cluster's DNS server [default: kubeadm's].
-    #[arg(long, value_name = "FILE", requires = "manifests")]
+    /// A live cluster, by a file for kubectl; its objects are listed once.
+    #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Corefile of the cluster's DNS server [default: with --kubeconfig the one of its ConfigMap
+    /// coredns, else kubeadm's].
+    #[arg(long, value_name = "FILE")]
     conf: Option<PathBuf>,
 }
 
 impl Reading {
     pub(in crate::cli) fn is_given(&self) -> bool {
-        self.manifests.is_some()
+        self.manifests.is_some() || self.kubeconfig.is_some()
     }
 
-    fn source(&self) -> Result<Source, String> {
+    fn source(&self, runtime: &Runtime) -> Result<Source, String> {
+        if let Some(file) = &self.kubeconfig {
+            let lists = runtime.block_on(api::lists(&Access::Kubeconfig(file.clone(), None)))?;
+            let texts = lists.into_iter().map(|(path, text)| Text {
+                file: path.into(),
+                text: text.into(),
+            });
+            return Ok(Source::Texts(texts.collect()));
+        }
         let Some(path) = &self.manifests else {
-            return Err("name the manifests: --manifests DIR, or - for standard input".to_owned());
+            let what = "--manifests DIR, - for standard input, or --kubeconfig FILE";
+            return Err(format!("name what to read: {what}"));
         };
         if path.as_os_str() != "-" {
             return Ok(Source::Directory(path.clone()));
@@ -49,7 +64,11 @@ impl Reading {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);
         read.map_err(|error| format!("cannot read manifests from standard input: {error}"))?;
-        Ok(Source::Text("stdin".into(), text.into()))
+        let text = Text {
+            file: "stdin".into(),
+            text: text.into(),
+        };
+        Ok(Source::Texts([text].into()))
     }
 }
 
@@ -75,7 +94,8 @@ pub(super) struct Pod {
 impl Cluster {
     /// Reads it. What is wrong with the manifests goes to standard error.
     pub(in crate::cli) fn read(reading: &Reading, runtime: &Runtime) -> Result<Self, String> {
-        let source = reading.source()?;
+        let source = reading.source(runtime)?;
+        let texts = source.texts();
         let options = Options {
             pods: true,
             ..Options::default()
@@ -95,18 +115,20 @@ impl Cluster {
         {
             return Err("the manifests hold no object that can be read".to_owned());
         }
-        let conf = match &reading.conf {
-            Some(path) => Conf::File(path.clone()),
-            None => Conf::Text("kubeadm's Corefile", KUBEADM.to_owned()),
+        let own = reading.kubeconfig.as_ref().and_then(|_| corefile(&texts));
+        let conf = match (&reading.conf, own) {
+            (Some(path), _) => Conf::File(path.clone()),
+            (None, Some(text)) => Conf::Text("Corefile", text),
+            (None, None) => Conf::Text("kubeadm's Corefile", KUBEADM.to_owned()),
         };
         let rehearsal = runtime
-            .block_on(rehearse(&conf, 53, source.clone()))
+            .block_on(rehearse(&conf, 53, source))
             .map_err(|error| error.to_string())?;
         Ok(Self {
             rehearsal,
             inventory: Inventory::of_manifests(&loaded),
             loaded,
-            texts: source.texts(),
+            texts,
         })
     }
 
@@ -180,6 +202,19 @@ impl Cluster {
             known.join(", ")
         )
     }
+}
+
+/// The Corefile of a cluster's own ConfigMap.
+fn corefile(texts: &[Text]) -> Option<String> {
+    let maps = texts
+        .iter()
+        .filter(|text| text.file.ends_with("/configmaps"));
+    let documents = workload::documents(maps);
+    let map = documents
+        .iter()
+        .find(|document| document.name == "coredns")?;
+    let text = map.value.pointer("/data/Corefile")?;
+    text.as_str().map(str::to_owned)
 }
 
 /// `NAMESPACE/KIND/NAME`; without a namespace it is `default`.
