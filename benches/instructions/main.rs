@@ -44,7 +44,7 @@ fn main() {
     }
     let kind = KINDS.iter().find(|(name, ..)| name == kind);
     let (_, name, edns, rcode, answers) = *kind.expect("a kind");
-    let (bed, packet) = (Bed::new(), packet(name, edns));
+    let (mut bed, packet) = (Bed::new(), packet(name, edns));
     let mut out = Vec::with_capacity(4096);
     let mut batch = bed.batch();
     for number in 0..count {

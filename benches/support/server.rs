@@ -117,8 +117,9 @@ impl Bed {
         }
     }
 
-    /// Requests that come together, as a UDP thread has them: times are told at their end.
-    pub(crate) fn batch(&self) -> Batch {
+    /// Requests that come together and now, as a UDP thread has them: times are told at their end.
+    pub(crate) fn batch(&mut self) -> Batch {
+        self.arrival.now = tokio::time::Instant::now();
         Batch::open(self.arrival.now)
     }
 
