@@ -1,6 +1,8 @@
 //! Why something that the API server was asked for did not come.
 
 use std::error::Error;
+use std::io;
+use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -15,6 +17,9 @@ pub(super) enum Failure {
     /// No connection, or one that broke.
     #[error("{0}")]
     Unreachable(String),
+    /// Nobody listens there, or no way leads there.
+    #[error("{0}")]
+    Refused(String),
     /// Nothing came for so long.
     #[error("nothing came from it for {} s", .0.as_secs())]
     Silent(Duration),
@@ -87,7 +92,15 @@ impl Failure {
 
     /// A new connection, with what the files say now, may do better.
     pub(super) fn is_of_connection(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Silent(_)) || self.code() == Some(401)
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::Refused(_) | Self::Silent(_)
+        ) || self.code() == Some(401)
+    }
+
+    /// No server was reached at all, and so none has had work with it.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_))
     }
 
     /// How long the server wants not to be asked.
@@ -107,10 +120,14 @@ impl Failure {
 
     /// A connection's error, with all its causes.
     pub(super) fn of_connection(error: &kube::Error) -> Self {
-        let mut text = match error {
-            kube::Error::Service(error) => error_chain(&**error),
-            error => error_chain(error),
+        let error: &(dyn Error + 'static) = match error {
+            kube::Error::Service(error) => &**error,
+            error => error,
         };
+        let mut text = error_chain(error);
+        if is_refused(error) {
+            return Self::Refused(text);
+        }
         if text.contains("invalid peer certificate") {
             text.push_str(
                 "; the CA that is trusted here must be the one that signed its certificate, and \
@@ -119,6 +136,19 @@ impl Failure {
         }
         Self::Unreachable(text)
     }
+}
+
+/// Whether nobody listens, or no way leads there: the kernel, or a router, said so at once.
+fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if let Some(ConnectionRefused | HostUnreachable | NetworkUnreachable) = kind {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// An error and its causes, each once.

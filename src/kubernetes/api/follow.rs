@@ -181,7 +181,7 @@ impl Follower {
     }
 
     async fn pause(&mut self, failure: Option<&Failure>) {
-        let mut wait = self.backoff.next();
+        let mut wait = self.backoff.next(failure.is_some_and(Failure::is_refused));
         if let Some(least) = failure.and_then(Failure::retry_after) {
             // Not all at the very moment that the server names.
             wait = least + wait.min(least);

@@ -17,6 +17,9 @@ use crate::kubernetes::object::Kind;
 
 /// How often the log says that the server is still away, or a right still missing.
 const AGAIN: Duration = Duration::from_secs(300);
+/// After so long the log says why the server is away now, where that is not what it said at first: a
+/// connection that was closed says nothing of what keeps the next one from being made.
+const WHY: Duration = Duration::from_secs(5);
 /// How long a right must be missing before the log says so: a server that has just started does not
 /// know its rules yet.
 const NEW: Duration = Duration::from_secs(3);
@@ -46,6 +49,8 @@ struct Away {
     /// when the log last said so
     said: Instant,
     why: String,
+    /// what the log said at first; none once it has said what is so since
+    first: Option<String>,
 }
 
 #[derive(Debug)]
@@ -194,11 +199,15 @@ impl Health {
                     since: now,
                     said: now,
                     why: failure.to_string(),
+                    first: Some(failure.to_string()),
                 });
             }
             Some(away) => {
                 away.why = failure.to_string();
-                if away.said.elapsed() >= AGAIN {
+                let is_other = away.first.as_ref().is_some_and(|first| *first != away.why);
+                let rhythm = if is_other { WHY } else { AGAIN };
+                if away.said.elapsed() >= rhythm {
+                    away.first = away.first.take().filter(|_| !is_other);
                     away.said = now;
                     let time = rounded(away.since.elapsed());
                     warn!(target: TARGET, "still no word from {name} after {time}: {failure}");

@@ -48,7 +48,7 @@ pub(super) async fn tell(link: Arc<Link>, events: mpsc::Sender<Event>) {
             }
             Err(failure) => {
                 debug!(target: TARGET, "no word which cluster it is: {failure}");
-                let wait = backoff.next();
+                let wait = backoff.next(failure.is_refused());
                 sleep(failure.retry_after().unwrap_or(wait).max(wait)).await;
             }
         }
