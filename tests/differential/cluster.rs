@@ -24,7 +24,7 @@ use api::Api;
 use ask::Pair;
 use compare::Compared;
 use server::Server;
-use variant::Variant;
+use variant::{Told, Variant};
 
 /// How many variants run at a time: each keeps about a processor busy.
 const PARALLEL: usize = 2;
@@ -37,7 +37,7 @@ pub(crate) fn departures() -> impl Iterator<Item = &'static str> {
 /// Serves the API of a directory of manifests for whom wants to run CoreDNS beside callsign; prints
 /// where.
 pub(crate) fn serve_api(manifests: &std::path::Path) -> Result<bool, String> {
-    let api = Api::start(manifests).map_err(|error| error.to_string())?;
+    let api = Api::start(manifests, Told::Listed).map_err(|error| error.to_string())?;
     println!("{}", api.url());
     // Until who asked for it closes standard input.
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
@@ -117,7 +117,8 @@ fn run(variant: &Variant, coredns: &Subject, callsign: &Subject) -> Result<Compa
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let manifests = directory.path().join("manifests");
     variant.data.write(&manifests)?;
-    let api = Api::start(&manifests).map_err(|error| format!("the API server: {error}"))?;
+    let api =
+        Api::start(&manifests, variant.told).map_err(|error| format!("the API server: {error}"))?;
     let names = names::names(&variant.data.objects(&manifests)?, variant.zones);
 
     let coredns = Server::coredns(coredns, variant, &api)?;

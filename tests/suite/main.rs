@@ -11,10 +11,14 @@ mod check;
 mod cli;
 mod decode;
 mod docs;
+mod faults;
 mod house;
 mod lifecycle;
 mod lookup;
 mod message;
 mod monitoring;
 mod options;
+// Of the other suite.
+#[path = "../differential/port.rs"]
+mod port;
 mod program;

@@ -101,7 +101,25 @@ impl Program {
 
     /// The next line that is wanted; fails where it does not come.
     pub(crate) fn wait_line(&mut self, wanted: impl Fn(&str) -> bool) -> String {
-        let end = Instant::now() + PATIENCE;
+        self.wait_line_for(PATIENCE, wanted)
+    }
+
+    /// The first line with a text, whether it was printed already or not.
+    pub(crate) fn wait_said(&mut self, text: &str) -> String {
+        let said = self.printed.iter().find(|line| line.contains(text));
+        match said {
+            Some(line) => line.clone(),
+            None => self.wait_line(|line| line.contains(text)),
+        }
+    }
+
+    /// The same as [`Self::wait_line`] for what takes longer.
+    pub(crate) fn wait_line_for(
+        &mut self,
+        patience: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> String {
+        let end = Instant::now() + patience;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {

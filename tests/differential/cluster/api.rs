@@ -15,6 +15,7 @@ use callsign::kubernetes::object::Kind;
 use callsign::kubernetes::selector;
 use serde_json::{Value, json};
 
+use super::variant::Told;
 use super::{data, object};
 
 /// A running API server. It closes its connections when dropped.
@@ -25,6 +26,7 @@ pub(crate) struct Api {
 
 struct Shared {
     manifests: PathBuf,
+    told: Told,
     connections: Mutex<Vec<TcpStream>>,
     ended: AtomicBool,
 }
@@ -37,11 +39,12 @@ struct Asked {
 
 impl Api {
     /// Serves the objects of a directory of manifests on a port from the kernel.
-    pub(crate) fn start(manifests: &Path) -> std::io::Result<Self> {
+    pub(crate) fn start(manifests: &Path, told: Told) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             manifests: manifests.to_owned(),
+            told,
             connections: Mutex::default(),
             ended: AtomicBool::new(false),
         });
@@ -101,7 +104,7 @@ impl Shared {
                 continue;
             };
             if asked.is("watch") {
-                watch(stream, &asked, kind, &objects)?;
+                watch(stream, &asked, kind, &objects, self.told)?;
                 // The client ends it.
                 return reader.read_to_end(&mut Vec::new()).map(drop);
             }
@@ -189,12 +192,14 @@ fn respond(mut stream: &TcpStream, status: &str, body: &Value) -> std::io::Resul
     stream.write_all((head + &body).as_bytes())
 }
 
-/// Starts a watch. One that asks for initial events is told all objects, then that these were all.
+/// Starts a watch. One that asks for initial events is told all objects, then that these were all,
+/// unless that is what it is not to be told.
 fn watch(
     mut stream: &TcpStream,
     asked: &Asked,
     kind: Kind,
     objects: &[Value],
+    told: Told,
 ) -> std::io::Result<()> {
     let mut text = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
                     Transfer-Encoding: chunked\r\n\r\n"
@@ -205,7 +210,9 @@ fn watch(
     };
     if asked.is("sendInitialEvents") {
         objects.iter().for_each(|object| event("ADDED", object));
-        event("BOOKMARK", &object::end_of_initial_events(kind));
+        if told != Told::Unclosed {
+            event("BOOKMARK", &object::end_of_initial_events(kind));
+        }
     }
     stream.write_all(text.as_bytes())
 }

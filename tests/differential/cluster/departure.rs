@@ -9,6 +9,9 @@ pub(crate) const UNREADABLE: &str = "unreadable-records";
 /// What is said of names before the cluster is known.
 pub(crate) const UNSYNCED: &str = "name-errors-before-sync";
 
+/// A cluster that is told as a stream without an end.
+pub(crate) const UNCLOSED: &str = "list-never-closed";
+
 /// A difference on purpose: its heading in docs/departures.md, and whether two replies show it.
 /// Only variants that name it may.
 pub(crate) struct Departure {
@@ -38,6 +41,13 @@ pub(crate) const DEPARTURES: &[Departure] = &[
         is_shown: |_, ours| {
             let starts = |start| move |line: &String| line.starts_with(start);
             ours.iter().any(starts("SERVFAIL qr aa")) && ours.iter().any(starts("authority "))
+        },
+    },
+    Departure {
+        name: UNCLOSED,
+        is_shown: |theirs, ours| {
+            let fails = |lines: &[String]| lines.iter().any(|line| line.starts_with("SERVFAIL"));
+            fails(theirs) && !fails(ours)
         },
     },
 ];

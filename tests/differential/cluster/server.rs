@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::api::Api;
-use super::variant::Variant;
+use super::variant::{Told, Variant};
 use crate::port::Reservation;
 use crate::subject::{Process, Subject};
 use crate::upstream::Upstream;
@@ -42,13 +42,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts CoreDNS, which reads its objects from the API server.
     pub(crate) fn coredns(subject: &Subject, variant: &Variant, api: &Api) -> Result<Self, String> {
-        // A list keeps the order of its objects; a stream of them does not.
-        let streamed = ("KUBE_FEATURE_WatchListClient", variant.streamed.to_string());
-        let environment = [(streamed.0.to_owned(), streamed.1)];
+        let streamed = (variant.told != Told::Listed).to_string();
+        let environment = [("KUBE_FEATURE_WatchListClient".to_owned(), streamed)];
         Self::start(subject, variant, api, &[], &environment)
     }
 
-    /// Starts callsign, which reads its objects from the manifests.
+    /// Starts callsign, which reads its objects from the manifests, unless how they are told is what
+    /// is compared.
     pub(crate) fn callsign(
         subject: &Subject,
         variant: &Variant,
@@ -56,7 +56,11 @@ impl Server {
         manifests: &Path,
     ) -> Result<Self, String> {
         let arguments = ["--manifests".to_owned(), manifests.display().to_string()];
-        Self::start(subject, variant, api, &arguments, &[])
+        let arguments = match variant.told {
+            Told::Listed | Told::Streamed => &arguments[..],
+            Told::Unclosed => &[],
+        };
+        Self::start(subject, variant, api, arguments, &[])
     }
 
     fn start(

@@ -2,7 +2,7 @@
 
 use super::ask::Depth;
 use super::data::Data;
-use super::departure::{STORED, UNREADABLE, UNSYNCED};
+use super::departure::{STORED, UNCLOSED, UNREADABLE, UNSYNCED};
 
 /// A Corefile, and the cluster that it is run on.
 pub(crate) struct Variant {
@@ -14,12 +14,23 @@ pub(crate) struct Variant {
     pub(crate) zones: &'static [&'static str],
     /// How much is asked.
     pub(crate) depth: Depth,
-    /// Whether CoreDNS reads its objects as a stream of events (WatchList) instead of a list.
-    pub(crate) streamed: bool,
+    /// How the API server tells what there is.
+    pub(crate) told: Told,
     /// The departures that may be seen.
     pub(crate) departures: &'static [&'static str],
     /// The Corefile, with `@port`, `@api` and `@world` (an upstream) to be filled in.
     pub(crate) corefile: String,
+}
+
+/// How the API server tells what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// As a list: it keeps the order of its objects, which a stream of them does not.
+    Listed,
+    /// As a stream of events (WatchList).
+    Streamed,
+    /// The same, and the bookmark that closes it never comes. callsign reads its objects there, too.
+    Unclosed,
 }
 
 /// The zones of most variants.
@@ -253,7 +264,7 @@ fn other() -> [Variant; 2] {
 }
 
 /// Variants of where a cluster's state comes from.
-fn sources() -> [Variant; 4] {
+fn sources() -> [Variant; 5] {
     let unknown = |title, fallthrough| Variant {
         data: Data::Unknown,
         departures: &[UNSYNCED],
@@ -276,9 +287,19 @@ fn sources() -> [Variant; 4] {
     [
         Variant {
             data: Data::Sample,
-            streamed: true,
+            told: Told::Streamed,
             departures: &[],
             ..options("a streamed list", "pods verified")
+        },
+        // After this time callsign has taken it in pages, and CoreDNS would wait for ever.
+        Variant {
+            data: Data::Sample,
+            told: Told::Unclosed,
+            departures: &[UNCLOSED],
+            ..options(
+                "a streamed list that is never closed",
+                "pods verified\n startup_timeout 15s",
+            )
         },
         Variant {
             data: Data::Own,
@@ -394,7 +415,7 @@ fn block(title: &str, zones: &'static [&'static str], corefile: &str) -> Variant
         data: Data::Written,
         zones,
         depth: Depth::Brief,
-        streamed: false,
+        told: Told::Listed,
         departures: &[UNREADABLE],
         corefile: corefile.to_owned(),
     }
