@@ -8,8 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 
 mod text;
+mod zone_map;
 
 pub use text::NameText;
+pub use zone_map::ZoneMap;
 
 /// Longest name on the wire (RFC 1035, 2.3.4).
 pub const MAX_NAME: usize = 255;

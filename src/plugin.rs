@@ -25,6 +25,7 @@ pub mod hosts;
 pub mod https;
 pub mod k8s_external;
 pub mod kubernetes;
+mod language;
 pub mod loadbalance;
 pub mod local;
 pub mod log;

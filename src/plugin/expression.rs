@@ -22,8 +22,7 @@ mod operator;
 mod parser;
 mod value;
 
-use std::ops::Range;
-
+use super::language::Fault;
 use crate::corefile::{Diagnostic, Token};
 use crate::query::Query;
 
@@ -62,29 +61,6 @@ pub(super) struct Expression {
     code: Code,
     /// The type of what it gives.
     pub(super) gives: Type,
-}
-
-/// What is wrong with an expression, and where in its text.
-#[derive(Debug)]
-struct Fault {
-    message: String,
-    at: Range<usize>,
-    help: Option<String>,
-}
-
-impl Fault {
-    fn new(message: impl Into<String>, at: Range<usize>) -> Self {
-        Self {
-            message: message.into(),
-            at,
-            help: None,
-        }
-    }
-
-    fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
 }
 
 impl Expression {

@@ -14,7 +14,7 @@ use super::setup::{Setup, SetupError};
 use super::transfer::{Export, Exported, Transfers};
 use crate::chain::{Failure, Next, Outcome, Plugin, Reply};
 use crate::corefile::{Cursor, Diagnostic, Place, Token};
-use crate::name::{Name, NameRef};
+use crate::name::{Name, NameRef, ZoneMap};
 use crate::query::{Query, Step};
 use crate::wire::Opcode;
 use crate::zone::Zone;
@@ -31,11 +31,9 @@ const OPTIONS: [&str; 3] = ["reload", "reload_by_mtime", "fallthrough"];
 
 /// The plugin of one server block.
 struct File {
-    zones: Arc<Zones>,
+    zones: Arc<ZoneMap<Arc<Source>>>,
     fall: Fall,
 }
-
-struct Zones(HashMap<Name, Arc<Source>, foldhash::fast::RandomState>);
 
 /// What all directives of a block come to.
 #[derive(Debug, Default)]
@@ -74,7 +72,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         setup.shared.task("file reload", watch);
     }
     let zones = zones.into_iter().map(|(zone, (source, _))| (zone, source));
-    let zones = Arc::new(Zones(zones.collect()));
+    let zones = Arc::new(zones.collect::<ZoneMap<_>>());
     if let Some(transfers) = transfers {
         transfers.offer(zones.clone());
     }
@@ -151,17 +149,9 @@ impl Config {
     }
 }
 
-impl Zones {
-    /// The zone that a name is in: of several the longest.
-    fn of(&self, name: NameRef<'_>) -> Option<&Arc<Source>> {
-        let mut suffixes = name.suffixes();
-        suffixes.find_map(|suffix| self.0.get(suffix.as_bytes()))
-    }
-}
-
-impl Export for Zones {
+impl Export for ZoneMap<Arc<Source>> {
     fn export(&self, zone: NameRef<'_>) -> Option<Exported> {
-        Some(self.0.get(zone.as_bytes())?.exported())
+        Some(self.get(zone)?.exported())
     }
 }
 
@@ -171,7 +161,7 @@ impl Plugin for File {
     }
 
     fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
-        let Some(source) = self.zones.of(query.lower) else {
+        let Some(source) = self.zones.longest(query.lower) else {
             return next_or_refused(query, next, NAME);
         };
         if let Some(reply) = refused_transfer(query, NAME) {
@@ -202,7 +192,7 @@ impl Plugin for File {
     }
 
     fn metadata(&self, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
-        let source = self.zones.of(query.lower)?;
+        let source = self.zones.longest(query.lower)?;
         wildcard(source.zone().as_ref()?, query, label)
     }
 }

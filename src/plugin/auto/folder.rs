@@ -13,11 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::corefile::Place;
-use crate::name::{Name, NameRef};
+use crate::name::{Name, NameRef, ZoneMap};
 use crate::plugin::file::source::Source;
 use crate::plugin::transfer::{Export, Exported, Transfers};
-
-type Zones = HashMap<Name, Arc<Source>, foldhash::fast::RandomState>;
 
 /// Folders in folders; links are not followed, so that there is no circle.
 const MOST_DEPTH: usize = 32;
@@ -36,7 +34,7 @@ pub(super) struct Folder {
     naming: Naming,
     /// Where the directive names the folder.
     place: Place,
-    zones: ArcSwap<Zones>,
+    zones: ArcSwap<ZoneMap<Arc<Source>>>,
     /// What was wrong, so that it is told once.
     told: Mutex<HashSet<String>>,
 }
@@ -64,13 +62,11 @@ impl Folder {
 
     /// The zone that a name is in: of several the longest.
     pub(super) fn zone_of(&self, name: NameRef<'_>) -> Option<Arc<Source>> {
-        let zones = self.zones.load();
-        let mut suffixes = name.suffixes();
-        suffixes.find_map(|suffix| zones.get(suffix.as_bytes()).cloned())
+        self.zones.load().longest(name).cloned()
     }
 
     fn names(&self) -> Vec<Name> {
-        self.zones.load().keys().cloned().collect()
+        self.zones.load().zones().cloned().collect()
     }
 
     /// Looks the folder through, and reads files that are new or have changed: their zones. It
@@ -78,9 +74,9 @@ impl Folder {
     fn walk(&self) -> Vec<Name> {
         let (mut wrong, mut changed) = (Vec::new(), Vec::new());
         let before = self.zones.load();
-        let mut zones = Zones::default();
+        let mut zones = ZoneMap::default();
         for (origin, path) in self.files(&mut wrong) {
-            let known = before.get(&origin);
+            let known = before.get(origin.view());
             let source = match known {
                 Some(source) if source.path() == path => source.clone(),
                 Some(source) => Arc::new(source.moved(path)),
@@ -101,7 +97,10 @@ impl Folder {
             }
             zones.insert(origin, source);
         }
-        for origin in before.keys().filter(|origin| !zones.contains_key(*origin)) {
+        for origin in before
+            .zones()
+            .filter(|origin| zones.get(origin.view()).is_none())
+        {
             info!(target: "plugin/auto", "Deleting zone `{origin}'");
         }
         self.zones.store(Arc::new(zones));
@@ -170,8 +169,7 @@ fn below(folder: &Path, depth: usize, wrong: &mut Vec<String>) -> Vec<PathBuf> {
 
 impl Export for Folder {
     fn export(&self, zone: NameRef<'_>) -> Option<Exported> {
-        let zones = self.zones.load();
-        Some(zones.get(zone.as_bytes())?.exported())
+        Some(self.zones.load().get(zone)?.exported())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Fault;
+use crate::plugin::language::{self, Fault, NotQuoted};
 
 /// A word of an expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,64 +188,27 @@ impl<'t> Lexer<'t> {
 
     /// Text between backquotes, which knows no escape.
     fn raw(&mut self) -> Result<String, Fault> {
-        let inside = self.rest().get(1..).unwrap_or_default();
-        match inside.split_once('`') {
-            Some((text, _)) => {
-                self.at += text.len() + 2;
-                Ok(text.to_owned())
-            }
-            None => self.fault("the text has no closing `", 1),
-        }
+        let Some(text) = language::raw(self.rest()) else {
+            return self.fault("the text has no closing `", 1);
+        };
+        self.at += text.len() + 2;
+        Ok(text.to_owned())
     }
 
     /// Text between quotes.
     fn quoted(&mut self, quote: char) -> Result<String, Fault> {
-        let mut text = String::new();
-        let mut chars = self.rest().char_indices();
-        chars.next();
-        while let Some((at, char)) = chars.next() {
-            match char {
-                '\n' => break,
-                '\\' => match escape(&mut chars, quote) {
-                    Some(char) => text.push(char),
-                    None => {
-                        self.at += at;
-                        let fault = self.fault::<String>("invalid escape in a text", 2);
-                        return fault.map_err(|fault| {
-                            fault.help("a backslash in a text is written twice: '[.]' or '\\\\.'")
-                        });
-                    }
-                },
-                char if char == quote => {
-                    self.at += at + 1;
-                    return Ok(text);
-                }
-                char => text.push(char),
+        match language::quoted(self.rest()) {
+            Ok((text, length)) => {
+                self.at += length;
+                Ok(text)
+            }
+            Err(NotQuoted::Open) => self.fault(format!("the text has no closing {quote}"), 1),
+            Err(NotQuoted::Escape(at)) => {
+                self.at += at;
+                let fault = self.fault::<String>("invalid escape in a text", 2);
+                let help = "a backslash in a text is written twice: '[.]' or '\\\\.'";
+                fault.map_err(|fault| fault.help(help))
             }
         }
-        self.fault(format!("the text has no closing {quote}"), 1)
-    }
-}
-
-/// The character that an escape stands for, its backslash being read.
-fn escape(chars: &mut std::str::CharIndices<'_>, quote: char) -> Option<char> {
-    let (_, first) = chars.next()?;
-    let number = |digits: String, radix| char::from_u32(u32::from_str_radix(&digits, radix).ok()?);
-    let mut take = |count| -> String { chars.by_ref().take(count).map(|(_, char)| char).collect() };
-    match first {
-        'a' => Some('\x07'),
-        'b' => Some('\x08'),
-        'f' => Some('\x0c'),
-        'n' => Some('\n'),
-        'r' => Some('\r'),
-        't' => Some('\t'),
-        'v' => Some('\x0b'),
-        '\\' => Some('\\'),
-        'x' => number(take(2), 16),
-        'u' => number(take(4), 16),
-        'U' => number(take(8), 16),
-        '0'..='3' => number(format!("{first}{}", take(2)), 8),
-        first if first == quote => Some(first),
-        _ => None,
     }
 }

@@ -21,12 +21,11 @@ mod parser;
 mod pipeline;
 mod value;
 
-use std::ops::Range;
-
 use regex::{Captures, Regex};
 
 use crate::corefile::{Diagnostic, Token};
 use crate::plugin::expression;
+use crate::plugin::language::Fault;
 use crate::query::Query;
 
 pub(super) use eval::ExecError;
@@ -62,41 +61,18 @@ pub(super) struct Data<'a> {
     pub(super) query: &'a Query<'a>,
 }
 
-/// What is wrong with a template, and where in its text.
-#[derive(Debug)]
-struct Fault {
-    message: String,
-    at: Range<usize>,
-    help: Option<String>,
-}
-
-impl Fault {
-    fn new(message: impl Into<String>, at: Range<usize>) -> Self {
-        Self {
-            message: message.into(),
-            at,
-            help: None,
-        }
-    }
-
-    fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    /// The fault as it is told, at its place in the word that holds the template.
-    fn tell(self, severity: fn(String) -> Diagnostic, word: &Token) -> Diagnostic {
-        let length = word.text().len();
-        let (from, to) = (self.at.start.min(length), self.at.end.min(length));
-        let place = match from < to {
-            true => word.part(from..to),
-            false => word.place().clone(),
-        };
-        let told = severity(self.message).at(&place);
-        match self.help {
-            Some(help) => told.help(help),
-            None => told,
-        }
+/// A fault as it is told, at its place in the word that holds the template.
+fn tell(fault: Fault, severity: fn(String) -> Diagnostic, word: &Token) -> Diagnostic {
+    let length = word.text().len();
+    let (from, to) = (fault.at.start.min(length), fault.at.end.min(length));
+    let place = match from < to {
+        true => word.part(from..to),
+        false => word.place().clone(),
+    };
+    let told = severity(fault.message).at(&place);
+    match fault.help {
+        Some(help) => told.help(help),
+        None => told,
     }
 }
 
@@ -112,10 +88,10 @@ impl Text {
     ) -> Result<Self, Diagnostic> {
         let (text, faults) = Self::parse(word.text()).map_err(|mut fault| {
             fault.message = format!("could not compile template: {}", fault.message);
-            fault.tell(Diagnostic::error, word)
+            tell(fault, Diagnostic::error, word)
         })?;
         let faults = faults.into_iter();
-        warnings.extend(faults.map(|fault| fault.tell(Diagnostic::warning, word)));
+        warnings.extend(faults.map(|fault| tell(fault, Diagnostic::warning, word)));
         Ok(text)
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Fault;
+use crate::plugin::language::{self, Fault, NotQuoted};
 
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq)]
@@ -290,9 +290,8 @@ impl<'t> Lexer<'t> {
     }
 
     fn raw(&mut self) -> Result<(), Fault> {
-        let inside = self.rest().get(1..).unwrap_or_default();
-        match inside.split_once('`') {
-            Some((text, _)) => {
+        match language::raw(self.rest()) {
+            Some(text) => {
                 self.take(Kind::Quoted(text.replace('\r', "")), text.len() + 2);
                 Ok(())
             }
@@ -301,13 +300,13 @@ impl<'t> Lexer<'t> {
     }
 
     fn quoted(&mut self) -> Result<(), Fault> {
-        let (text, length) = self.until('"', "unterminated quoted string")?;
+        let (text, length) = self.until_quote("unterminated quoted string")?;
         self.take(Kind::Quoted(text), length);
         Ok(())
     }
 
     fn character(&mut self) -> Result<(), Fault> {
-        let (text, length) = self.until('\'', "unterminated character constant")?;
+        let (text, length) = self.until_quote("unterminated character constant")?;
         let mut chars = text.chars();
         let (Some(char), None) = (chars.next(), chars.next()) else {
             let written = self.rest().get(..length).unwrap_or_default();
@@ -323,26 +322,15 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
-    /// The text up to a quote, escapes resolved, and the length of all with both quotes.
-    fn until(&self, quote: char, unterminated: &str) -> Result<(String, usize), Fault> {
-        let mut text = String::new();
-        let mut chars = self.rest().char_indices();
-        chars.next();
-        while let Some((at, char)) = chars.next() {
-            match char {
-                '\n' => break,
-                '\\' => match escape(&mut chars, quote) {
-                    Some(char) => text.push(char),
-                    None => {
-                        let start = self.at + at;
-                        return Err(Fault::new("invalid syntax", start..start + 1));
-                    }
-                },
-                char if char == quote => return Ok((text, at + 1)),
-                char => text.push(char),
+    /// The text in quotes that is next, and the length of all.
+    fn until_quote(&self, unterminated: &str) -> Result<(String, usize), Fault> {
+        language::quoted(self.rest()).or_else(|wrong| match wrong {
+            NotQuoted::Open => self.fault(unterminated, 1),
+            NotQuoted::Escape(at) => {
+                let at = self.at + at;
+                Err(Fault::new("invalid syntax", at..at + 1))
             }
-        }
-        self.fault(unterminated, 1)
+        })
     }
 }
 
@@ -357,29 +345,6 @@ fn starts_digit(text: &str) -> bool {
 fn is_hex(text: &str) -> bool {
     let digits = text.trim_start_matches(['+', '-']);
     digits.starts_with("0x") || digits.starts_with("0X")
-}
-
-/// The character that an escape stands for, its backslash being read.
-fn escape(chars: &mut std::str::CharIndices<'_>, quote: char) -> Option<char> {
-    let (_, first) = chars.next()?;
-    let number = |digits: String, radix| char::from_u32(u32::from_str_radix(&digits, radix).ok()?);
-    let mut take = |count| -> String { chars.by_ref().take(count).map(|(_, char)| char).collect() };
-    match first {
-        'a' => Some('\x07'),
-        'b' => Some('\x08'),
-        'f' => Some('\x0c'),
-        'n' => Some('\n'),
-        'r' => Some('\r'),
-        't' => Some('\t'),
-        'v' => Some('\x0b'),
-        '\\' => Some('\\'),
-        'x' => number(take(2), 16),
-        'u' => number(take(4), 16),
-        'U' => number(take(8), 16),
-        '0'..='3' => number(format!("{first}{}", take(2)), 8),
-        first if first == quote => Some(first),
-        _ => None,
-    }
 }
 
 impl Number {
