@@ -35,29 +35,30 @@ fn not_encrypted(block: &Block<'_>) -> Option<Diagnostic> {
 
 /// A client's namespace is that of its pod, which `kubernetes` knows by `pods verified` alone.
 fn autopath_blind(block: &Block<'_>, autopath: &Usage<'_>) -> Option<Diagnostic> {
-    let source = autopath
-        .args
-        .last()
-        .filter(|word| word.text() == "@kubernetes")?;
+    let source = autopath.args.last()?;
+    let plugin = source.text().strip_prefix('@')?;
     let finding = |message: &str| {
+        let message = format!("'autopath' does nothing: {message}");
         let finding = Diagnostic::warning(message).rule(AUTOPATH_BLIND);
         finding.at(source.place())
     };
-    let Some(kubernetes) = block.of_name("kubernetes").next() else {
-        let finding = finding("'autopath' does nothing: this server block has no 'kubernetes'");
-        return Some(finding.help("add kubernetes, with pods verified"));
+    let Some(asked) = block.of_name(plugin).next() else {
+        let finding = finding(&format!("this server block has no '{plugin}'"));
+        return Some(finding.help(match plugin {
+            "kubernetes" => "add kubernetes, with pods verified".to_owned(),
+            _ => format!("add {plugin}, or write a file or @kubernetes"),
+        }));
     };
-    let mut pods = kubernetes.options("pods");
+    let mut pods = asked.options("pods");
     let is_verified = |mode: &&crate::corefile::Token| mode.text() == "verified";
-    if pods.any(|pods| pods.args.first().is_some_and(is_verified)) {
+    if plugin != "kubernetes" || pods.any(|pods| pods.args.first().is_some_and(is_verified)) {
         return None;
     }
-    let finding =
-        finding("'autopath' does nothing: 'kubernetes' does not know whose address is whose");
+    let finding = finding("'kubernetes' does not know whose address is whose");
     let note = "this does not watch pods";
     Some(
         finding
-            .note(kubernetes.place(), note)
+            .note(asked.place(), note)
             .help("write 'pods verified' in it"),
     )
 }

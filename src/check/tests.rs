@@ -285,6 +285,16 @@ fn directives_that_need_another_are_told() {
             &["2 warning autopath-blind: 'autopath' does nothing: this server block has no"],
         ),
         (
+            "autopath without the plugin that it asks",
+            ". {\n autopath @erratic\n whoami\n}",
+            &["2 warning autopath-blind: 'autopath' does nothing: this server block has no"],
+        ),
+        (
+            "autopath with erratic",
+            ". {\n autopath @erratic\n erratic\n}",
+            &[],
+        ),
+        (
             "autopath without verified pods",
             ". {\n autopath @kubernetes\n kubernetes cluster.local {\n pods insecure\n }\n}",
             &["2 warning autopath-blind: 'autopath' does nothing: 'kubernetes' does not know"],

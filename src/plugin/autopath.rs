@@ -28,6 +28,28 @@ pub(super) trait SearchPath: Send + Sync {
     fn search_path(&self, query: &Query<'_>) -> Vec<Name>;
 }
 
+/// Where the search lists of `@PLUGIN` are put when the block is set up; never filled where the
+/// block has no such plugin.
+struct Wanted {
+    plugin: String,
+    path: OnceLock<Arc<dyn SearchPath>>,
+}
+
+/// The plugins that know search lists.
+const PLUGINS: [&str; 2] = ["kubernetes", "erratic"];
+
+/// Gives the search lists that a plugin knows to the `autopath` of its block, if that names it.
+pub(super) fn offer(setup: &Setup<'_>, plugin: &str, path: &Arc<dyn SearchPath>) {
+    let block = setup.shared.block;
+    let exports = setup.shared.exports.iter();
+    let of_block = exports.filter(|(number, _)| *number == block);
+    let wanted = of_block.filter_map(|(_, export)| (**export).downcast_ref::<Wanted>());
+    for wanted in wanted.filter(|wanted| wanted.plugin == plugin) {
+        // The first one counts; a block has one plugin of a name.
+        let _ = wanted.path.set(path.clone());
+    }
+}
+
 /// Reads `autopath [ZONES...] FILE|@PLUGIN`.
 ///
 /// # Errors
@@ -53,7 +75,13 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         None => Source::Fixed(search),
         Some((plugin, word)) => {
             check(setup, plugin, word)?;
-            Source::Plugin(setup.want())
+            let wanted = Arc::new(Wanted {
+                plugin: plugin.to_owned(),
+                path: OnceLock::new(),
+            });
+            let block = setup.shared.block;
+            setup.shared.exports.push((block, wanted.clone()));
+            Source::Plugin(wanted)
         }
     };
     let place = directive.tokens().first();
@@ -73,7 +101,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
 /// Whether a plugin knows search lists. One that is not in the block is nobody to ask, as in
 /// CoreDNS; `check` warns of that.
 fn check(setup: &Setup<'_>, plugin: &str, word: &crate::corefile::Token) -> Result<(), SetupError> {
-    if plugin == "kubernetes" || setup.source.directive(plugin).is_none() {
+    if PLUGINS.contains(&plugin) || setup.source.directive(plugin).is_none() {
         return Ok(());
     }
     let message = format!("{plugin} does not implement the AutoPather interface");
@@ -83,7 +111,7 @@ fn check(setup: &Setup<'_>, plugin: &str, word: &crate::corefile::Token) -> Resu
 /// Where search lists come from.
 enum Source {
     Fixed(Vec<Name>),
-    Plugin(Arc<OnceLock<Arc<dyn SearchPath>>>),
+    Plugin(Arc<Wanted>),
 }
 
 /// See the module.
@@ -124,7 +152,7 @@ impl Plugin for AutoPath {
         }
         let search = match &self.source {
             Source::Fixed(search) => search.clone(),
-            Source::Plugin(path) => match path.get() {
+            Source::Plugin(wanted) => match wanted.path.get() {
                 Some(path) => path.search_path(query),
                 None => Vec::new(),
             },

@@ -2,12 +2,14 @@
 #![doc = include_str!("../../docs/plugins/erratic.md")]
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
+use super::autopath::{self, SearchPath};
 use super::setup::{Setup, SetupError};
 use crate::answer::{Answer, Data, NameSpec, Origin, RecordSet, Section};
 use crate::chain::{Failure, Next, Outcome, Plugin, Reply, Transfer};
@@ -49,6 +51,17 @@ struct Erratic {
     ready: ReadyFlag,
 }
 
+/// The search list of every client, to test *autopath* with.
+struct SamplePath;
+
+impl SearchPath for SamplePath {
+    fn search_path(&self, _: &Query<'_>) -> Vec<Name> {
+        let domains = ["a.example.org.", "b.example.org.", "."];
+        let domains = domains.into_iter().map(Name::from_text);
+        domains.filter_map(Result::ok).collect()
+    }
+}
+
 /// Reads the directive and ends the block's chain with the plugin.
 ///
 /// # Errors
@@ -56,6 +69,8 @@ struct Erratic {
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let config = Config::parse(setup)?;
     let ready = setup.ready_flag(NAME);
+    let path: Arc<dyn SearchPath> = Arc::new(SamplePath);
+    autopath::offer(setup, NAME, &path);
     setup.push(Erratic {
         config,
         count: AtomicU64::new(0),
@@ -213,7 +228,7 @@ mod tests {
     use crate::plugin::setup::Shared;
     use crate::testing::{Ask, set_up, setup_error};
 
-    fn chain(lines: &str) -> std::sync::Arc<Chain> {
+    fn chain(lines: &str) -> Arc<Chain> {
         let corefile = format!(". {{\nerratic {{\n{lines}\n}}\n}}");
         let set_up = set_up(&corefile, NAME, &mut Shared::default(), setup);
         set_up.value.unwrap();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::State;
 use crate::kubernetes::zone::{Pods, View, Zone};
 use crate::name::Name;
-use crate::plugin::autopath::SearchPath;
+use crate::plugin::autopath::{self, SearchPath};
 use crate::plugin::setup::Setup;
 use crate::query::Query;
 
@@ -41,7 +41,7 @@ pub(super) fn offer(setup: &mut Setup<'_>, state: &Arc<State>, machine: Vec<Name
         state: state.clone(),
         machine,
     });
-    setup.offer(&path);
+    autopath::offer(setup, super::NAME, &path);
 }
 
 impl Cluster {
