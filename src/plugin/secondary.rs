@@ -1,34 +1,34 @@
 //! `secondary`: answers from zones that other servers have, kept current by transfers.
 #![doc = include_str!("../../docs/plugins/secondary.md")]
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hickory_proto::op::ResponseCode;
 use tracing::info;
 
+use self::config::Config;
+use self::members::{CatalogPrimaries, Members, Source};
 use self::primary::Primaries;
 use self::replica::Replica;
 use super::fall::Fall;
 use super::file::{next_or_refused, refused_transfer, wildcard};
 use super::setup::{Setup, SetupError};
-use super::transfer::{self, Export, Exported, Transfers};
+use super::transfer::{Export, Exported, Transfers};
 use crate::answer::{Answer, Origin};
 use crate::chain::{Failure, Next, Outcome, Plugin, Reply};
-use crate::corefile::{Cursor, Token};
-use crate::name::{Name, NameRef};
+use crate::name::{NameRef, ZoneMap};
 use crate::query::{Query, Step};
 use crate::wire::Opcode;
 use crate::zone::serve::{self, Manner};
 
+mod catalog;
+mod config;
+mod members;
 mod primary;
 mod replica;
 
 /// The directive's name.
 const NAME: &str = "secondary";
-
-const OPTIONS: [&str; 2] = ["transfer", "fallthrough"];
 
 /// The plugin of one server block.
 struct Secondary {
@@ -37,14 +37,11 @@ struct Secondary {
     place: Option<Arc<str>>,
 }
 
-#[derive(Default)]
-struct Zones(HashMap<Name, Arc<Replica>, foldhash::fast::RandomState>);
-
-/// What all directives of a block come to: the servers of each zone.
-#[derive(Default)]
-struct Config {
-    zones: Vec<(Name, Vec<SocketAddr>)>,
-    fall: Fall,
+struct Zones {
+    /// Those that the Corefile names.
+    own: ZoneMap<Arc<Replica>>,
+    /// Those that catalogs name, where there is one.
+    members: Option<Arc<Members>>,
 }
 
 /// Reads the directives, adds the plugin to the block's chain, and names a task for each zone.
@@ -54,22 +51,42 @@ struct Config {
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let config = Config::parse(setup)?;
     let transfers = Transfers::of(setup);
-    let mut zones = Zones::default();
+    let members = members(&config, setup);
+    let mut own = ZoneMap::default();
     for (zone, from) in config.zones {
         // What was transferred outlives a reload of the Corefile.
         let key = format!("secondary {zone} {from:?}");
         let replica = setup.shared.keep(key, || {
             (Arc::new(Replica::new(zone.clone(), from.clone())), None)
         });
-        zones.0.insert(zone, replica);
+        own.insert(zone, replica);
     }
-    for replica in zones.0.values() {
+    for (zone, replica) in own.iter() {
         let (replica, transfers) = (replica.clone(), transfers.clone());
-        let primaries = Primaries::new(replica.origin().clone(), replica.from().to_vec());
-        let update = move |stop| replica::update(replica, primaries, transfers, stop);
-        setup.shared.task("secondary", update);
+        let primaries = Primaries::new(zone.clone(), replica.from().to_vec());
+        let is_catalog = config.catalogs.get(zone.view()).is_some();
+        match members.clone().filter(|_| is_catalog) {
+            None => {
+                let update = move |stop| replica::update(replica, primaries, transfers, stop);
+                setup.shared.task("secondary", update);
+            }
+            Some(members) => {
+                if let Some(zone) = replica.zone().as_ref() {
+                    // It was a catalog, or none, before this reload; then it is told when asked for.
+                    let _ = members.take(zone);
+                }
+                let primaries = CatalogPrimaries { primaries, members };
+                let update = move |stop| replica::update(replica, primaries, transfers, stop);
+                setup.shared.task("secondary catalog", update);
+            }
+        }
     }
-    let zones = Arc::new(zones);
+    if let Some(members) = members.clone() {
+        let transfers = transfers.clone();
+        let follow = move |stop| members::follow(members, transfers, stop);
+        setup.shared.task("secondary members", follow);
+    }
+    let zones = Arc::new(Zones { own, members });
     if let Some(transfers) = &transfers {
         transfers.offer(zones.clone());
     }
@@ -82,77 +99,46 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     Ok(())
 }
 
-impl Config {
-    fn parse(setup: &mut Setup<'_>) -> Result<Self, SetupError> {
-        let mut config = Self::default();
-        let mut cursor = setup.directive.cursor();
-        while cursor.next_token().is_some() {
-            let at_directive = cursor.clone();
-            let zones = setup.zones(&cursor.remaining_args());
-            let mut from = Vec::new();
-            while let Some(option) = cursor.next_block() {
-                config.option(option, &mut cursor, setup, &mut from)?;
-            }
-            if from.is_empty() {
-                let error = at_directive.err("secondary zones require a transfer from property");
-                return Err(error.help("say who has the zones: transfer from ADDRESS"));
-            }
-            config
-                .zones
-                .extend(zones.into_iter().map(|zone| (zone, from.clone())));
+/// The members of the block's catalogs, as they were before a reload that changed nothing of them.
+fn members(config: &Config, setup: &mut Setup<'_>) -> Option<Arc<Members>> {
+    let zones = config.zones.iter().map(|(zone, _)| zone.clone());
+    let own: Vec<_> = zones.collect();
+    let mut sources = ZoneMap::default();
+    for (zone, from) in &config.zones {
+        if let Some(within) = config.catalogs.get(zone.view()) {
+            let source = Source {
+                from: from.clone(),
+                within: within.clone(),
+            };
+            sources.insert(zone.clone(), source);
         }
-        Ok(config)
     }
-
-    fn option(
-        &mut self,
-        option: &Token,
-        cursor: &mut Cursor<'_>,
-        setup: &mut Setup<'_>,
-        from: &mut Vec<SocketAddr>,
-    ) -> Result<(), SetupError> {
-        let at_option = cursor.clone();
-        let arguments = cursor.remaining_args();
-        match (option.text(), arguments.as_slice()) {
-            ("transfer", [word, addresses @ ..]) if word.text() == "from" => {
-                if addresses.is_empty() {
-                    return Err(at_option.arg_err());
-                }
-                for address in addresses {
-                    if address.text() == "*" {
-                        let error = address.err("can't use '*' in transfer from");
-                        return Err(error.help("write the address of the server that has the zone"));
-                    }
-                    from.push(transfer::address(address)?);
-                }
-            }
-            ("transfer", []) => return Err(at_option.arg_err()),
-            ("transfer", [word, ..]) => {
-                let error = word.err(format!("unknown property {}", word.text()));
-                return Err(error.help("write: transfer from ADDRESS..."));
-            }
-            ("fallthrough", zones) => self.fall = Fall::read(setup, zones),
-            ("catalog", _) => {
-                let error = option.err("callsign does not have catalog zones (RFC 9432)");
-                return Err(error.help("name each zone in a secondary of its own"));
-            }
-            _ => return Err(at_option.unknown_property(&OPTIONS)),
-        }
-        Ok(())
-    }
+    sources.iter().next()?;
+    let mut told: Vec<_> = sources.iter().map(|source| format!("{source:?}")).collect();
+    told.sort();
+    let key = format!("secondary members {own:?} {told:?}");
+    let members = setup
+        .shared
+        .keep(key, || (Arc::new(Members::new(own, sources)), None));
+    Some(members)
 }
 
 impl Zones {
+    /// The zone of exactly this name.
+    fn get(&self, zone: NameRef<'_>) -> Option<Arc<Replica>> {
+        let own = self.own.get(zone).cloned();
+        own.or_else(|| self.members.as_ref()?.get(zone))
+    }
+
     /// The zone that a name is in: of several the longest.
-    fn of(&self, name: NameRef<'_>) -> Option<&Arc<Replica>> {
-        let mut suffixes = name.suffixes();
-        suffixes.find_map(|suffix| self.0.get(suffix.as_bytes()))
+    fn of(&self, name: NameRef<'_>) -> Option<Arc<Replica>> {
+        name.suffixes().find_map(|suffix| self.get(suffix))
     }
 }
 
 impl Export for Zones {
     fn export(&self, zone: NameRef<'_>) -> Option<Exported> {
-        let replica = self.0.get(zone.as_bytes())?;
+        let replica = self.get(zone)?;
         Some(Exported::of(replica.zone().as_ref()))
     }
 }
@@ -170,7 +156,7 @@ impl Plugin for Secondary {
             return reply;
         }
         if query.request.opcode == Opcode::NOTIFY {
-            return told(replica, query);
+            return told(&replica, query);
         }
         let zone = replica.zone();
         let Some(zone) = zone.as_ref().filter(|_| !replica.is_expired()) else {

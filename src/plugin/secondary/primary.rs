@@ -18,7 +18,7 @@ use crate::wire::{self, HEADER_LEN};
 use crate::zone::{Builder, Zone};
 
 /// For a connection, and for each message.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of messages that a zone is taken from.
 const MOST_BYTES: usize = 1 << 30;
 

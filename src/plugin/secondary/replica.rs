@@ -39,6 +39,8 @@ pub(super) struct Replica {
     zone: ArcSwapOption<Zone>,
     /// No server could be asked for as long as the SOA record allows.
     is_expired: AtomicBool,
+    /// The zone came from other servers than those that are asked now: serials do not compare.
+    is_inherited: AtomicBool,
     /// A server told of a change.
     told: Notify,
 }
@@ -50,8 +52,19 @@ impl Replica {
             from,
             zone: ArcSwapOption::empty(),
             is_expired: AtomicBool::new(false),
+            is_inherited: AtomicBool::new(false),
             told: Notify::new(),
         }
+    }
+
+    /// The same zone, to be had from other servers from now on; what these have is taken whatever its
+    /// serial.
+    pub(super) fn heir(of: &Self, from: Vec<SocketAddr>) -> Self {
+        let heir = Self::new(of.origin.clone(), from);
+        heir.zone.store(of.zone.load_full());
+        heir.is_expired.store(of.is_expired(), Ordering::Relaxed);
+        heir.is_inherited.store(true, Ordering::Relaxed);
+        heir
     }
 
     pub(super) fn origin(&self) -> &Name {
@@ -60,6 +73,12 @@ impl Replica {
 
     pub(super) fn from(&self) -> &[SocketAddr] {
         &self.from
+    }
+
+    /// Serves this zone, as if it had been transferred.
+    #[cfg(test)]
+    pub(super) fn put(&self, zone: Zone) {
+        self.zone.store(Some(Arc::new(zone)));
     }
 
     /// What is served; nothing until it was transferred.
@@ -79,7 +98,7 @@ impl Replica {
     /// Transfers the zone if there is a newer one. Whether it did.
     async fn refresh(&self, primary: &impl Primary) -> Result<bool, String> {
         let have = self.zone.load().as_ref().map(|zone| zone.serial());
-        if let Some(have) = have
+        if let Some(have) = have.filter(|_| !self.is_inherited.load(Ordering::Relaxed))
             && !is_newer(primary.serial().await?, have)
         {
             self.is_expired.store(false, Ordering::Relaxed);
@@ -88,6 +107,7 @@ impl Replica {
         let zone = primary.zone().await?;
         info!(target: "plugin/secondary", "Transferred: {} with {} SOA serial", self.origin, zone.serial());
         self.zone.store(Some(Arc::new(zone)));
+        self.is_inherited.store(false, Ordering::Relaxed);
         self.is_expired.store(false, Ordering::Relaxed);
         Ok(true)
     }

@@ -15,10 +15,11 @@ fn parse(lines: &str) -> Vec<String> {
     let corefile = format!("example.org {{\n{lines}\n}}");
     let set_up = set_up(&corefile, NAME, &mut Shared::default(), Config::parse);
     let config = set_up.value.unwrap();
-    let told = config
-        .zones
-        .iter()
-        .map(|(zone, from)| format!("{zone} {from:?}"));
+    let told = config.zones.iter().map(|(zone, from)| {
+        let catalog = config.catalogs.get(zone.view());
+        let catalog = catalog.map_or(String::new(), |within| format!(" catalog {within:?}"));
+        format!("{zone} {from:?}{catalog}")
+    });
     told.collect()
 }
 
@@ -35,6 +36,18 @@ fn each_zone_has_its_servers() {
                 "a.org. [192.0.2.1:5353, [::1]:54, [::1]:53]",
                 "b.org. [192.0.2.1:5353, [::1]:54, [::1]:53]",
             ],
+        ),
+        (
+            "secondary a.org {\ncatalog\ntransfer from ::1\n}\nsecondary b.org {\ntransfer from ::1\n}",
+            &["a.org. [[::1]:53] catalog []", "b.org. [[::1]:53]"],
+        ),
+        (
+            "secondary a.org {\ntransfer from ::1\ncatalog One.test 10.0.0.0/8\ncatalog two.test\n}",
+            &["a.org. [[::1]:53] catalog [one.test., 10.in-addr.arpa., two.test.]"],
+        ),
+        (
+            "secondary a.org {\ntransfer from ::1\ncatalog one.test\ncatalog\n}",
+            &["a.org. [[::1]:53] catalog []"],
         ),
     ] {
         assert_eq!(parse(lines), zones, "{lines}");
@@ -63,8 +76,8 @@ fn what_is_wrong_is_told() {
             "must specify an IP address: `ns.test'",
         ),
         (
-            "secondary {\ncatalog\n}",
-            "callsign does not have catalog zones",
+            "secondary {\ntransfer from ::1\ncatalog :\n}",
+            "invalid catalog member zone \":\"",
         ),
         ("secondary {\nnope\n}", "unknown property 'nope'"),
     ] {
