@@ -13,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -52,6 +53,39 @@ pub trait Service: Send + Sync {
     }
 }
 
+/// Who is answered at an address, and over what, where that is not anyone over plain HTTP. What it
+/// is asked may take time: it is asked where blocking is allowed.
+pub trait Guard: Send + Sync {
+    /// The TLS of a new connection; `None` is plain HTTP.
+    ///
+    /// # Errors
+    /// Says why no connection can be served now.
+    fn tls(&self) -> Result<Option<Arc<rustls::ServerConfig>>, String>;
+
+    /// Whether a request is answered, by its `Authorization` header.
+    fn admit(&self, authorization: Option<&str>, now: Instant) -> Admission;
+}
+
+/// What a [`Guard`] says of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// The response to a request that is not let through.
+    pub refused: Option<Response>,
+    /// Headers of the response, names and values.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Admission {
+    /// A request that is not let through, and the reason.
+    #[must_use]
+    pub fn refuse(status: u16, reason: &str) -> Self {
+        Self {
+            refused: Some(Response::text(status, format!("{reason}\n"))),
+            headers: vec![("X-Content-Type-Options".to_owned(), "nosniff".to_owned())],
+        }
+    }
+}
+
 /// An address and what it serves. Several plugins may ask for one address; the first that knows a
 /// path answers it.
 pub struct Endpoint {
@@ -64,6 +98,8 @@ pub struct Endpoint {
     pub required: bool,
     /// Who answers.
     pub service: Arc<dyn Service>,
+    /// Who is answered; `None` is anyone. Of several of one address the first one counts for all.
+    pub guard: Option<Arc<dyn Guard>>,
 }
 
 /// Connections at a time, all sockets together: a scraper and a probe need two or three.
@@ -82,8 +118,15 @@ pub struct Endpoints {
 struct Socket {
     /// What it is bound to: never port 0.
     local: SocketAddr,
-    routes: Arc<ArcSwap<Vec<Route>>>,
+    routes: Arc<ArcSwap<Routes>>,
     stop: CancellationToken,
+}
+
+/// All that is answered on a socket.
+#[derive(Default)]
+struct Routes {
+    all: Vec<Route>,
+    guard: Option<Arc<dyn Guard>>,
 }
 
 /// A service, and where it answers.
@@ -201,6 +244,8 @@ impl Endpoints {
                 let address = SocketAddr::new(ip, socket.local.port());
                 route.endpoint.service.bound(address);
             }
+            let guard = routes.iter().find_map(|route| route.endpoint.guard.clone());
+            let routes = Routes { all: routes, guard };
             socket.routes.store(Arc::new(routes));
         }
     }
@@ -227,7 +272,10 @@ impl Endpoints {
         let mut addresses = Vec::new();
         for socket in self.sockets.values() {
             let routes = socket.routes.load();
-            let asked = routes.iter().map(|route| route.endpoint.address.clone());
+            let asked = routes
+                .all
+                .iter()
+                .map(|route| route.endpoint.address.clone());
             addresses.extend(asked.map(|asked| (asked, socket.local)));
         }
         addresses.sort_unstable();

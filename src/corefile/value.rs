@@ -138,7 +138,7 @@ fn split_host_port(text: &str) -> Result<(&str, &str), &'static str> {
 
 /// Why text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum DurationError {
+pub(crate) enum DurationError {
     Invalid,
     MissingUnit,
     UnknownUnit(String),
@@ -155,7 +155,7 @@ impl fmt::Display for DurationError {
 }
 
 /// Go's `time.ParseDuration`, in nanoseconds: a sign, then numbers with units; `0` needs none.
-fn parse_duration(text: &str) -> Result<i64, DurationError> {
+pub(crate) fn parse_duration(text: &str) -> Result<i64, DurationError> {
     let (is_negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

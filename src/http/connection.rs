@@ -4,24 +4,27 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Response, Route, Service};
+use super::{Admission, Guard, Response, Route, Routes, Service};
 use crate::chain::BoxFuture;
 
 /// Time for a request's header to come, and for the next request of a connection.
@@ -36,7 +39,7 @@ const READ_AHEAD: usize = 16 << 10;
 
 /// Accepts the connections of one socket.
 pub(super) struct Acceptor {
-    pub(super) routes: Arc<ArcSwap<Vec<Route>>>,
+    pub(super) routes: Arc<ArcSwap<Routes>>,
     pub(super) stop: CancellationToken,
     pub(super) connections: Arc<Semaphore>,
     pub(super) tasks: TaskTracker,
@@ -55,12 +58,12 @@ impl Acceptor {
             let permit = self.connections.clone().acquire_owned().await;
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let connection = Connection {
+                    let connection = Arc::new(Connection {
                         routes: self.routes.clone(),
                         stop: self.stop.clone(),
                         asked: Notify::new(),
-                        busy: AtomicBool::new(false),
-                    };
+                        busy: AtomicUsize::new(0),
+                    });
                     // The semaphore is never closed; a missing permit would cost no more than
                     // the limit.
                     self.tasks.spawn(connection.run(stream, permit.ok()));
@@ -77,30 +80,65 @@ impl Acceptor {
 }
 
 struct Connection {
-    routes: Arc<ArcSwap<Vec<Route>>>,
+    routes: Arc<ArcSwap<Routes>>,
     stop: CancellationToken,
     /// Told at each request, and when a response that takes time is there.
     asked: Notify,
-    /// Whether a response is being made.
-    busy: AtomicBool,
+    /// Responses that are being made and take time.
+    busy: AtomicUsize,
 }
 
 impl Connection {
     /// Serves until the client goes, is too slow, or the socket is closed.
-    async fn run(self, stream: TcpStream, _permit: Option<OwnedSemaphorePermit>) {
+    async fn run(self: Arc<Self>, stream: TcpStream, _permit: Option<OwnedSemaphorePermit>) {
         let Ok(local) = stream.local_addr() else {
             return;
         };
         let local = local.ip().to_canonical();
-        let service =
-            service_fn(|request| async { Ok::<_, Infallible>(self.answer(local, request).await) });
-        let mut connection = pin!(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER)
-                .max_buf_size(READ_AHEAD)
-                .serve_connection(TokioIo::new(stream), service)
-        );
+        let Some(guard) = self.routes.load().guard.clone() else {
+            return self.serve(stream, local, false).await;
+        };
+        let tls = match spawn_blocking(move || guard.tls()).await {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(error)) => {
+                tracing::warn!("an HTTP endpoint cannot speak TLS: {error}");
+                return;
+            }
+            // The runtime ends.
+            Err(_) => return,
+        };
+        let Some(tls) = tls else {
+            return self.serve(stream, local, false).await;
+        };
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        // What goes wrong is the client's affair, or that of who gave it the authority's file.
+        if let Ok(Ok(stream)) = timeout(HEADER, handshake).await {
+            let (_, session) = stream.get_ref();
+            let http2 = session.alpn_protocol() == Some(b"h2");
+            Box::pin(self.serve(stream, local, http2)).await;
+        }
+    }
+
+    async fn serve<S>(self: &Arc<Self>, stream: S, local: IpAddr, http2: bool)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(|request| {
+            let connection = self.clone();
+            async move { Ok::<_, Infallible>(connection.answer(local, request).await) }
+        });
+        let builder = auto::Builder::new(TokioExecutor::new());
+        let mut builder = match http2 {
+            true => builder.http2_only(),
+            false => builder.http1_only(),
+        };
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER)
+            .max_buf_size(READ_AHEAD);
+        builder.http2().timer(TokioTimer::new());
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut stalled = pin!(sleep(STALLED));
         let mut stopping = false;
         loop {
@@ -112,7 +150,7 @@ impl Connection {
                     connection.as_mut().graceful_shutdown();
                 }
                 () = self.asked.notified() => stalled.as_mut().reset(Instant::now() + STALLED),
-                () = stalled.as_mut(), if !self.busy.load(Ordering::Relaxed) => return,
+                () = stalled.as_mut(), if self.busy.load(Ordering::Relaxed) == 0 => return,
             }
         }
     }
@@ -123,20 +161,62 @@ impl Connection {
         request: Request<Incoming>,
     ) -> hyper::Response<Full<Bytes>> {
         self.asked.notify_one();
+        let guard = self.routes.load().guard.clone();
+        let admission = match guard {
+            None => Admission::default(),
+            Some(guard) => self.wait_for(admission(guard, &request)).await,
+        };
+        let mut told = match admission.refused {
+            Some(refused) => told(refused, true),
+            None => self.serviced(local, &request).await,
+        };
+        if *request.method() == Method::HEAD {
+            without_body(&mut told);
+        }
+        for (name, value) in admission.headers {
+            let name = HeaderName::try_from(name);
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+                told.headers_mut().insert(name, value);
+            }
+        }
+        told
+    }
+
+    async fn serviced(
+        &self,
+        local: IpAddr,
+        request: &Request<Incoming>,
+    ) -> hyper::Response<Full<Bytes>> {
         let known = matches!(*request.method(), Method::GET | Method::HEAD);
         if !known {
             return told(Response::text(405, "405 method not allowed\n"), known);
         }
-        let later = later(&self.routes.load(), local, &request);
-        let Some(later) = later else {
-            return told(now(&self.routes.load(), local, &request), known);
-        };
-        self.busy.store(true, Ordering::Relaxed);
-        let response = later.await;
-        self.busy.store(false, Ordering::Relaxed);
-        self.asked.notify_one();
-        told(response, known)
+        let later = later(&self.routes.load().all, local, request);
+        match later {
+            None => told(now(&self.routes.load().all, local, request), known),
+            Some(later) => told(self.wait_for(later).await, known),
+        }
     }
+
+    /// Waits for what takes time: such a connection has not stalled.
+    async fn wait_for<T>(&self, work: impl Future<Output = T>) -> T {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        let done = work.await;
+        self.busy.fetch_sub(1, Ordering::Relaxed);
+        self.asked.notify_one();
+        done
+    }
+}
+
+/// Whether the request is answered.
+async fn admission(guard: Arc<dyn Guard>, request: &Request<Incoming>) -> Admission {
+    let authorization = request.headers().get(AUTHORIZATION).cloned();
+    let admit = move || {
+        let authorization = authorization.as_ref().and_then(|value| value.to_str().ok());
+        guard.admit(authorization, Instant::now())
+    };
+    let admission = spawn_blocking(admit).await;
+    admission.unwrap_or_else(|_| Admission::refuse(500, "Internal Server Error"))
 }
 
 /// The services that answer at this address.
@@ -159,6 +239,14 @@ fn now(routes: &[Route], local: IpAddr, request: &Request<Incoming>) -> Response
     services(routes, local)
         .find_map(|service| service.get(request.uri().path()))
         .unwrap_or_else(|| Response::text(404, "404 page not found\n"))
+}
+
+/// Takes the body away, and tells its length: over HTTP/2 nobody else does.
+fn without_body(response: &mut hyper::Response<Full<Bytes>>) {
+    let length = response.body().size_hint().exact().unwrap_or(0);
+    let length = HeaderValue::from(length);
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    *response.body_mut() = Full::default();
 }
 
 fn told(response: Response, known: bool) -> hyper::Response<Full<Bytes>> {

@@ -47,6 +47,7 @@ fn endpoint(address: impl ToString, service: &Arc<Page>) -> Endpoint {
         plugin: "health",
         required: true,
         service: service.clone(),
+        guard: None,
     }
 }
 

@@ -58,6 +58,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         plugin: "health",
         required: true,
         service: Arc::new(Page { bound }),
+        guard: None,
     });
     Ok(())
 }

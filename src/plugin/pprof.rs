@@ -54,6 +54,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         plugin: "pprof",
         required: true,
         service: Arc::new(Pages),
+        guard: None,
     });
     Ok(())
 }

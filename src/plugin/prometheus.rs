@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::setup::{PerServer, Setup, SetupError};
 use crate::chain::{Next, Outcome, Plugin, Reply, Transfer, Transferred};
-use crate::corefile::{Directive, HostPort};
+use crate::corefile::{Diagnostic, Directive, HostPort, Token};
 use crate::http;
 use crate::metrics::{CONTENT_TYPE, Registry};
 use crate::name::Name;
@@ -18,41 +18,67 @@ use crate::server::render;
 mod info;
 mod observer;
 mod traffic;
+mod web;
 
 pub use info::{publish_build, publish_plugins};
 pub use observer::Dropped;
 
 use traffic::{Seen, Traffic};
+use web::Web;
 
 /// Where the page is, unless the directive says otherwise.
 const ADDRESS: (&str, u16) = ("localhost", 9153);
 
-/// Reads `prometheus [ADDRESS] { runtime_metrics }`.
+/// What the directive says.
+struct Config<'d> {
+    address: HostPort,
+    /// The file that says how the page is served.
+    web: Option<&'d Token>,
+}
+
+/// Reads `prometheus [ADDRESS] { runtime_metrics; tls FILE }`.
 ///
 /// # Errors
 /// An address that is none, options that there are not; the directive standing twice.
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     setup.once()?;
-    let address = parse(setup.directive)?;
+    let Config { address, web } = parse(setup.directive)?;
+    let guard = web.map(|file| guard(file, setup));
     let metrics = setup.shared.metrics.clone();
     publish_build(&metrics);
-    setup.shared.http.push(http::Endpoint {
-        address: address.to_string(),
-        plugin: "prometheus",
-        required: false,
-        service: Arc::new(Page(metrics.clone())),
-    });
+    match guard.transpose() {
+        Ok(guard) => setup.shared.http.push(http::Endpoint {
+            address: address.to_string(),
+            plugin: "prometheus",
+            required: false,
+            service: Arc::new(Page(metrics.clone())),
+            guard: guard.map(|guard| Arc::new(guard) as Arc<dyn http::Guard>),
+        }),
+        // As with an address that cannot be had: names are served without the page.
+        Err(warning) => setup.warnings.push(warning),
+    }
     let (zones, view) = (setup.block.zones.clone(), setup.block.view.clone());
     setup.push(Prometheus::new(metrics, zones, view));
     Ok(())
 }
 
-fn parse(directive: &Directive) -> Result<HostPort, SetupError> {
+/// Reads the file that says how the page is served.
+fn guard(file: &Token, setup: &Setup<'_>) -> Result<Web, Diagnostic> {
+    let folder = setup.environment.directory().join(&setup.block.root);
+    Web::read(folder.join(file.text()), setup.environment).map_err(|error| {
+        let message = format!("there will be no page of metrics: {error}");
+        let warning = Diagnostic::warning(message).at(file.place());
+        warning.help("the file must be like those of Prometheus's exporters, web-config.yml")
+    })
+}
+
+fn parse(directive: &Directive) -> Result<Config<'_>, SetupError> {
     let (host, port) = ADDRESS;
     let mut address = HostPort {
         host: host.to_owned(),
         port,
     };
+    let mut web = None;
     let mut cursor = directive.cursor();
     while cursor.next_token().is_some() {
         match cursor.remaining_args().as_slice() {
@@ -68,20 +94,22 @@ fn parse(directive: &Directive) -> Result<HostPort, SetupError> {
                         return Err(cursor.arg_err());
                     }
                 }
-                "tls" => {
-                    let error = option.err("callsign serves metrics over plain HTTP only, yet");
-                    return Err(error.help(
-                        "take the option out and scrape over HTTP, or put a TLS proxy in front",
-                    ));
+                "tls" if web.is_some() => {
+                    let error = option.err("tls block already specified");
+                    return Err(error.help("name one file"));
                 }
+                "tls" => match cursor.remaining_args().as_slice() {
+                    [file] => web = Some(*file),
+                    _ => return Err(cursor.arg_err()),
+                },
                 other => {
                     let error = option.err(format!("unknown option: {other}"));
-                    return Err(error.help("the option is: runtime_metrics"));
+                    return Err(error.help("the options are: runtime_metrics, tls"));
                 }
             }
         }
     }
-    Ok(address)
+    Ok(Config { address, web })
 }
 
 /// The page of all metrics.

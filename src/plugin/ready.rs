@@ -35,6 +35,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         plugin: "ready",
         required: false,
         service: Arc::new(Page { readiness }),
+        guard: None,
     });
     Ok(())
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::setup::{Setup, SetupError};
 use crate::corefile::{Directive, Environment, Token};
 
-mod client;
+pub(super) mod client;
 mod keylog;
 
 use client::ClientAuth;

@@ -71,13 +71,14 @@ fn wait<T>(exchange: impl Future<Output = Result<T, String>>) -> Result<T, Strin
     ended.map_err(|_| "no reply".to_owned())?
 }
 
-/// `METHOD PATH [NAME TYPE OPTIONS|bytes HEX...] [+http1] [+clear]`: the response's lines.
+/// `METHOD PATH [NAME TYPE OPTIONS|bytes HEX...] [+http1] [+clear] [+user=NAME:PASSWORD]`: the
+/// response's lines.
 pub(crate) fn https(text: &str, to: SocketAddr, folder: &Path) -> Result<Vec<String>, String> {
     let all = words(text);
     let (http1, clear) = (all.contains(&"+http1"), all.contains(&"+clear"));
-    let mut rest = all
-        .iter()
-        .filter(|word| !["+http1", "+clear"].contains(*word));
+    let user = all.iter().find_map(|word| word.strip_prefix("+user="));
+    let is_option = |word: &str| ["+http1", "+clear"].contains(&word) || word.starts_with("+user=");
+    let mut rest = all.iter().filter(|word| !is_option(word));
     let (Some(method), Some(path)) = (rest.next(), rest.next()) else {
         return Err("expected METHOD PATH".to_owned());
     };
@@ -92,7 +93,12 @@ pub(crate) fn https(text: &str, to: SocketAddr, folder: &Path) -> Result<Vec<Str
         let encoded = data_encoding::BASE64URL_NOPAD.encode(&body);
         (path, body) = (format!("{path}?dns={encoded}"), Vec::new());
     }
-    let asked = hyper::Request::builder()
+    let mut asked = hyper::Request::builder();
+    if let Some(user) = user {
+        let login = data_encoding::BASE64.encode(user.as_bytes());
+        asked = asked.header("authorization", format!("Basic {login}"));
+    }
+    let asked = asked
         .method(*method)
         .uri(if http1 {
             path

@@ -33,12 +33,31 @@ fn what_cannot_be_used_is_told_with_its_place() {
             "Corefile:3:1: error: plugin/prometheus: unknown option: runtimes",
         ),
         (
-            "prometheus {\ntls web.yml\n}",
-            "Corefile:3:1: error: plugin/prometheus: callsign serves metrics over plain HTTP only, yet",
+            "prometheus {\ntls\n}",
+            "Corefile:3:1: error: plugin/prometheus: Wrong argument count or unexpected line ending after 'tls'",
+        ),
+        (
+            "prometheus {\ntls a b\n}",
+            "Corefile:3:7: error: plugin/prometheus: Wrong argument count or unexpected line ending after 'b'",
+        ),
+        (
+            "prometheus {\ntls a\ntls b\n}",
+            "Corefile:4:1: error: plugin/prometheus: tls block already specified",
         ),
     ] {
         assert_eq!(setup_error(lines), error, "{lines}");
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_used_takes_the_page_away() {
+    let plan = planned(". {\nprometheus {\ntls /web.yml\n}\n}", &Memory::default()).unwrap();
+    assert!(plan.shared.http.is_empty());
+    let warning = plan.warnings.iter().find(|warning| {
+        let told = warning.headline();
+        told.contains("there will be no page of metrics: /web.yml: entity not found")
+    });
+    assert!(warning.is_some());
 }
 
 #[test]

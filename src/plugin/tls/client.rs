@@ -20,7 +20,7 @@ pub(super) struct ClientAuth<'d> {
 
 /// Go's five kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Kind {
+pub(in crate::plugin) enum Kind {
     /// None is asked for.
     #[default]
     None,
@@ -66,40 +66,56 @@ impl<'d> ClientAuth<'d> {
         roots: Option<(&Token, Vec<CertificateDer<'static>>)>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ClientCertVerifier>, Diagnostic> {
-        let any = |mandatory| {
-            Arc::new(AnyCertificate {
-                mandatory,
-                provider: provider.clone(),
-            })
-        };
-        let optional = match self.kind {
-            Kind::None => return Ok(Arc::new(NoClientAuth)),
-            Kind::Request => return Ok(any(false)),
-            Kind::Require => return Ok(any(true)),
-            Kind::VerifyIfGiven => true,
-            Kind::RequireAndVerify => false,
-        };
-        let Some((file, certificates)) = roots else {
-            return Err(self.no_ca());
-        };
+        let verifies = matches!(self.kind, Kind::VerifyIfGiven | Kind::RequireAndVerify);
         let mut store = RootCertStore::empty();
-        for certificate in certificates {
-            store
-                .add(certificate)
-                .map_err(|error| file.err(format!("could not read root certs: {error}")))?;
-        }
-        let builder =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider.clone());
-        let builder = if optional {
-            builder.allow_unauthenticated()
-        } else {
-            builder
+        let unread = |file: &Token, error: &dyn std::fmt::Display| {
+            file.err(format!("could not read root certs: {error}"))
         };
-        builder
-            .build()
-            .map(|verifier| verifier as Arc<dyn ClientCertVerifier>)
-            .map_err(|error| file.err(format!("could not read root certs: {error}")))
+        let file = match roots {
+            Some((file, certificates)) if verifies => {
+                for certificate in certificates {
+                    store
+                        .add(certificate)
+                        .map_err(|error| unread(file, &error))?;
+                }
+                Some(file)
+            }
+            None if verifies => return Err(self.no_ca()),
+            _ => None,
+        };
+        verifier(self.kind, store, provider).map_err(|error| match file {
+            Some(file) => unread(file, &error),
+            None => self.no_ca(),
+        })
     }
+}
+
+/// What looks at certificates of a kind; `roots` are those of the CA, where the kind wants one.
+///
+/// # Errors
+/// There is no CA, and the kind wants one.
+pub(in crate::plugin) fn verifier(
+    kind: Kind,
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let any = |mandatory| {
+        Arc::new(AnyCertificate {
+            mandatory,
+            provider: provider.clone(),
+        })
+    };
+    let builder =
+        || WebPkiClientVerifier::builder_with_provider(Arc::new(roots.clone()), provider.clone());
+    let builder = match kind {
+        Kind::None => return Ok(Arc::new(NoClientAuth)),
+        Kind::Request => return Ok(any(false)),
+        Kind::Require => return Ok(any(true)),
+        Kind::VerifyIfGiven => builder().allow_unauthenticated(),
+        Kind::RequireAndVerify => builder(),
+    };
+    let verifier = builder.build().map_err(|error| error.to_string())?;
+    Ok(verifier)
 }
 
 impl ClientAuth<'_> {
