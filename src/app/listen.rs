@@ -113,6 +113,17 @@ pub struct Listeners {
     tasks: TaskTracker,
 }
 
+impl Active {
+    /// The number of requests that came so far.
+    fn received(&self) -> u64 {
+        let udp = self.udp.as_ref().map_or(0, UdpThreads::received);
+        udp + match &self.main {
+            Served::Stream(listener) => listener.received(),
+            Served::Quic(listener) => listener.received(),
+        }
+    }
+}
+
 impl Bound {
     /// Binds the sockets of an address: UDP and TCP for `dns`, UDP for `quic`, TCP for the others.
     fn bind(wanted: Wanted) -> Result<Self, BindError> {
@@ -337,7 +348,8 @@ impl Listeners {
         }
     }
 
-    /// Answers until the sockets are quiet for a second, at most for `most`; then lets go.
+    /// Answers until nobody has asked for a second, at most for `most`; then lets go, and waits for what
+    /// is under way on streams, at most for `most` too.
     pub async fn drain(&mut self, most: Duration) {
         let active = std::mem::take(&mut self.active).into_values().collect();
         stop_all(active, most).await;
@@ -361,12 +373,8 @@ impl Listeners {
 
 async fn stop_all(active: Vec<Active>, most: Duration) {
     let deadline = Instant::now() + most;
-    let received = || -> u64 {
-        let udp = active.iter().filter_map(|one| one.udp.as_ref());
-        udp.map(UdpThreads::received).sum()
-    };
+    let received = || -> u64 { active.iter().map(Active::received).sum() };
     let (mut seen, mut since) = (received(), Instant::now());
-    active.iter().for_each(|one| one.stop.cancel());
     while Instant::now() < deadline && since.elapsed() < QUIET {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let now = received();
@@ -374,6 +382,7 @@ async fn stop_all(active: Vec<Active>, most: Duration) {
             (seen, since) = (now, Instant::now());
         }
     }
+    active.iter().for_each(|one| one.stop.cancel());
     let udp = active.into_iter().filter_map(|one| one.udp);
     futures_util::future::join_all(udp.map(UdpThreads::stop)).await;
 }

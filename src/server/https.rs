@@ -126,6 +126,7 @@ impl Exchange {
 
     async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let _open = self.begin();
+        self.listener.count(1);
         let serving = self.listener.serving.load_full();
         let arrival = Arrival {
             client: self.client,

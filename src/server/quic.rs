@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use quinn::crypto::rustls::QuicServerConfig;
@@ -42,6 +43,7 @@ pub struct QuicListener {
     endpoint: Endpoint,
     state: ArcSwap<State>,
     connections: TaskTracker,
+    received: AtomicU64,
 }
 
 /// One generation of the configuration.
@@ -90,7 +92,14 @@ impl QuicListener {
             endpoint: Endpoint::new(config, settings, socket, runtime)?,
             state: ArcSwap::from_pointee(State::new(serving)),
             connections: TaskTracker::new(),
+            received: AtomicU64::new(0),
         }))
+    }
+
+    /// The number of requests that came so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 
     /// Serves something new. Open connections answer by the new server blocks, and keep the limits
@@ -141,6 +150,7 @@ impl QuicListener {
                 stream = connection.accept_bi() => stream,
             };
             let Ok((send, receive)) = stream else { break };
+            self.received.fetch_add(1, Ordering::Relaxed);
             let state = self.state.load_full();
             // The semaphore is never closed.
             let Ok(place) = state.workers.clone().acquire_owned().await else {

@@ -11,6 +11,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -108,6 +109,7 @@ pub struct StreamListener {
     transport: Transport,
     clients: Clients,
     connections: TaskTracker,
+    received: AtomicU64,
 }
 
 #[derive(Default)]
@@ -150,7 +152,19 @@ impl StreamListener {
             serving: ArcSwap::from_pointee(serving),
             clients: Clients::default(),
             connections: TaskTracker::new(),
+            received: AtomicU64::new(0),
         })
+    }
+
+    /// The number of requests that came so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Counts requests that came.
+    pub(super) fn count(&self, requests: usize) {
+        self.received.fetch_add(requests as u64, Ordering::Relaxed);
     }
 
     /// Accepts until `stop`, then waits until the open connections have answered what they read.
@@ -343,6 +357,7 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
             }
             at = end;
         }
+        self.listener.count(answered);
         self.input.drain(..at);
         if self.input.is_empty() {
             self.input = Vec::new();

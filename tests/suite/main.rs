@@ -22,3 +22,4 @@ mod options;
 #[path = "../differential/port.rs"]
 mod port;
 mod program;
+mod streams;
