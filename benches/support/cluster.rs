@@ -95,6 +95,7 @@ pub(crate) fn slice(n: u32, endpoints: u32) -> Object {
         endpoints: endpoints.collect(),
         ports: [port("http", 8080), port("metrics", 9100)].into(),
         triggered: None,
+        import: None,
     })
 }
 

@@ -1,8 +1,8 @@
 //! A source of cluster state without a cluster: a directory of manifests, or the sample cluster
 //! that is compiled in.
 //!
-//! It reads Namespaces, Services, EndpointSlices, Pods, Deployments, StatefulSets, ReplicaSets and
-//! DaemonSets, in YAML or JSON, and passes over every other kind. Then it does what a cluster's
+//! It reads Namespaces, Services, EndpointSlices, ServiceImports, Pods, Deployments, StatefulSets,
+//! ReplicaSets and DaemonSets, in YAML or JSON, and passes over every other kind. Then it does what a cluster's
 //! controllers would do, so that plain application manifests are enough:
 //!
 //! ```text
@@ -93,9 +93,11 @@ impl Source {
 pub struct Options {
     /// yield Pods too
     pub pods: bool,
+    /// yield ServiceImports too
+    pub imports: bool,
     /// Services, EndpointSlices and Pods must have these labels; a simulated slice has its Service's
     pub labels: Selector,
-    /// Namespaces must have these labels; each has `kubernetes.io/metadata.name`
+    /// Namespaces and ServiceImports must have these labels; each Namespace has `kubernetes.io/metadata.name`
     pub namespace_labels: Selector,
 }
 

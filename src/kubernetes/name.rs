@@ -8,15 +8,15 @@ use std::net::IpAddr;
 use crate::name::Labels;
 
 /// Which names a zone of the plugin can hold.
-///
-/// Zones of the `multicluster` option will be a third kind: there the two labels left of a
-/// Service without underscores are an endpoint and its cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grammar {
     /// names of Services and pods
     Cluster,
     /// `in-addr.arpa`, `ip6.arpa` and what is below: no Service or pod has a name here
     Reverse,
+    /// names of the `multicluster` option: as those of a cluster, but that two labels without
+    /// underscores left of a Service are an endpoint and its cluster
+    Imports,
 }
 
 /// What a name asks for. The labels are the question's own bytes, in lower case.
@@ -81,6 +81,14 @@ pub enum Part<'q> {
     Endpoint(&'q [u8]),
     /// Case 8: `_PORT._PROTOCOL.SERVICE.NAMESPACE.svc`
     Port(PortFilter<'q>),
+    /// Case 10: `ENDPOINT.CLUSTER.SERVICE.NAMESPACE.svc`, in zones of several clusters only;
+    /// without CLUSTER it is an endpoint of which no cluster is known.
+    Imported {
+        /// the leftmost label
+        endpoint: &'q [u8],
+        /// the label right of it; empty where there is none
+        cluster: &'q [u8],
+    },
 }
 
 /// The port that a name asks for. An underscore before either label is optional and not part of
@@ -136,7 +144,18 @@ pub fn parse(relative: &[u8], grammar: Grammar) -> Parsed<'_> {
         ([left @ .., service, namespace, b"svc"], _) => {
             let part = match left {
                 [] => Part::Whole,
+                [endpoint] if grammar == Grammar::Imports => Part::Imported {
+                    endpoint,
+                    cluster: &[],
+                },
                 [endpoint] => Part::Endpoint(endpoint),
+                [endpoint, cluster]
+                    if grammar == Grammar::Imports
+                        && !endpoint.starts_with(b"_")
+                        && !cluster.starts_with(b"_") =>
+                {
+                    Part::Imported { endpoint, cluster }
+                }
                 [port, protocol] => Part::Port(PortFilter {
                     name: without_underscore(port),
                     protocol: without_underscore(protocol),

@@ -21,6 +21,8 @@ pub enum Kind {
     EndpointSlice,
     /// `v1/Pod`; only where `pods verified` (or autopath) needs it
     Pod,
+    /// `multicluster.x-k8s.io/v1alpha1/ServiceImport`; only with `multicluster`
+    ServiceImport,
 }
 
 /// A namespaced object's identity. The namespace of a [`Namespace`] is empty.
@@ -43,6 +45,9 @@ pub enum Object {
     EndpointSlice(EndpointSlice),
     /// a Pod that is not Succeeded, Failed or Unknown
     Pod(Pod),
+    /// a Service of several clusters: it has addresses of its own or is headless, and nothing
+    /// leads to it from outside
+    ServiceImport(Service),
 }
 
 /// A Namespace: only its name matters.
@@ -124,6 +129,18 @@ pub struct EndpointSlice {
     /// annotation `endpoints.kubernetes.io/last-change-trigger-time`, Unix time in nanoseconds
     #[serde(skip_serializing_if = "Option::is_none")]
     pub triggered: Option<u64>,
+    /// the import that it is a part of, where it is one
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Box<Import>>,
+}
+
+/// Which [`Object::ServiceImport`] a slice is a part of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// label `multicluster.kubernetes.io/service-name`
+    pub service: Arc<str>,
+    /// label `multicluster.kubernetes.io/source-cluster`; empty where there is none
+    pub cluster: Arc<str>,
 }
 
 /// One endpoint: usually a pod.
@@ -165,6 +182,7 @@ impl Kind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::Pod => "Pod",
+            Self::ServiceImport => "ServiceImport",
         }
     }
 }
@@ -191,6 +209,7 @@ impl Object {
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
             Self::Pod(_) => Kind::Pod,
+            Self::ServiceImport(_) => Kind::ServiceImport,
         }
     }
 
@@ -202,7 +221,7 @@ impl Object {
                 namespace: Arc::from(""),
                 name: namespace.name.clone(),
             },
-            Self::Service(service) => service.key.clone(),
+            Self::Service(service) | Self::ServiceImport(service) => service.key.clone(),
             Self::EndpointSlice(slice) => slice.key.clone(),
             Self::Pod(pod) => pod.key.clone(),
         }

@@ -9,6 +9,7 @@
 //!   complete, those with another number are removed one by one.
 //! - What is as it was is not written. The serial moves only with what a reader can see.
 
+mod imports;
 mod pods;
 mod pool;
 mod services;
@@ -39,6 +40,10 @@ pub struct Store {
     lists: HashMap<Kind, u32, RandomState>,
     /// the cluster of a snapshot, until it is known whether it is this one
     snapshot_of: Option<Arc<str>>,
+    /// whether what it holds are Services of several clusters
+    of_imports: bool,
+    /// the writer of the zone of those, where they are watched
+    imports: Option<Box<Self>>,
 }
 
 /// Where an object is, and the number of the list that last named it.
@@ -52,17 +57,31 @@ struct Filed<T> {
 /// synced when each of them was listed.
 #[must_use]
 pub fn new(watched: &[Kind]) -> (Store, Arc<Zone>) {
-    let zone = Arc::new(Zone::new(watched));
-    let store = Store {
-        zone: zone.clone(),
+    let imports = watched.contains(&Kind::ServiceImport).then(|| {
+        let kinds = [Kind::Namespace, Kind::Service, Kind::EndpointSlice];
+        let mut imports = of_zone(Arc::new(Zone::new(&kinds, None)));
+        imports.of_imports = true;
+        Box::new(imports)
+    });
+    let of_imports = imports.as_ref().map(|imports| imports.zone.clone());
+    let zone = Arc::new(Zone::new(watched, of_imports));
+    let mut store = of_zone(zone.clone());
+    store.imports = imports;
+    (store, zone)
+}
+
+fn of_zone(zone: Arc<Zone>) -> Store {
+    Store {
+        zone,
         slices: HashMap::default(),
         pods: HashMap::default(),
         port_lists: Pool::new(),
         names: Pool::new(),
         lists: HashMap::default(),
         snapshot_of: None,
-    };
-    (store, zone)
+        of_imports: false,
+        imports: None,
+    }
 }
 
 impl Store {
@@ -71,6 +90,11 @@ impl Store {
     ///
     /// Objects that can have no name, as those whose own is no label, are passed over.
     pub fn apply(&mut self, event: Event, now: u32) {
+        if let Some(imports) = &mut self.imports
+            && let Some(event) = imports::as_of_a_cluster(&event)
+        {
+            imports.apply(event, now);
+        }
         let (is_visible, synced) = match event {
             Event::Listing(kind) => {
                 let list = self.lists.entry(kind).or_default();
@@ -104,6 +128,7 @@ impl Store {
             Object::Service(service) => self.apply_service(&service),
             Object::EndpointSlice(slice) => self.apply_slice(&slice),
             Object::Pod(pod) => self.apply_pod(&pod),
+            Object::ServiceImport(_) => false,
         }
     }
 
@@ -121,6 +146,7 @@ impl Store {
             }
             Kind::EndpointSlice => Slice::key_of(key).is_some_and(|key| self.delete_slice(&key)),
             Kind::Pod => self.delete_pod(key),
+            Kind::ServiceImport => false,
         }
     }
 
@@ -148,6 +174,7 @@ impl Store {
                 let gone: Vec<_> = unnamed.map(|(key, _)| key.clone()).collect();
                 any(gone, |key| self.delete_pod(&key))
             }
+            Kind::ServiceImport => false,
         }
     }
 

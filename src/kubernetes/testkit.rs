@@ -3,8 +3,8 @@
 use super::event::Event;
 use super::name::{self, Grammar, Parsed};
 use super::object::{
-    Endpoint, EndpointSlice, External, Key, Kind, Namespace, Object, Pod, Port, Protocol, Service,
-    ServiceKind,
+    Endpoint, EndpointSlice, External, Import, Key, Kind, Namespace, Object, Pod, Port, Protocol,
+    Service, ServiceKind,
 };
 use super::store::{self, Store};
 use super::zone::{Found, Label, Pointers, Selection, Shape, View, Zone};
@@ -18,12 +18,18 @@ pub(crate) const ALL_KINDS: [Kind; 4] = [
     Kind::Pod,
 ];
 
-/// A zone of these objects, whose lists are complete, and its store.
+/// A zone of these objects, whose lists are complete, and its store. Imports are watched where
+/// there is one.
 pub(crate) fn cluster(text: &str) -> (Store, Arc<Zone>) {
-    let (mut store, zone) = store::new(&ALL_KINDS);
-    apply(&mut store, text);
-    for kind in ALL_KINDS {
-        store.apply(Event::Listed(kind), 0);
+    let objects = objects(text);
+    let is_import = |object: &Object| object.kind() == Kind::ServiceImport;
+    let imports = objects.iter().any(is_import).then_some(Kind::ServiceImport);
+    let kinds: Vec<Kind> = ALL_KINDS.into_iter().chain(imports).collect();
+    let (mut store, zone) = store::new(&kinds);
+    let applied = objects.into_iter().map(Event::Apply);
+    let listed = kinds.into_iter().map(Event::Listed);
+    for event in applied.chain(listed) {
+        store.apply(event, 0);
     }
     (store, zone)
 }
@@ -45,10 +51,13 @@ pub(crate) fn apply(store: &mut Store, text: &str) {
 /// service   default/out 10.96.0.2 http:80/TCP @198.51.100.1,lb.example.com
 /// slice     default/web-1 web http:8080/TCP | 10.0.0.1 10.0.0.2(a,web-xyz) 10.0.0.3! 10.0.0.4+fd00::4
 /// pod       default/web-xyz 10.0.0.1,fd00::1
+/// import    default/web 10.200.0.1 http:80/TCP
+/// slice     default/web-2 -<web@east http:8080/TCP | 10.1.0.1
 /// ```
 ///
 /// In the brackets are the host name and the pod; `!` says not ready. After `@` are the addresses
-/// and host names outside the cluster.
+/// and host names outside the cluster. A slice's Service may be followed by `<`, an import and its
+/// cluster.
 pub(super) fn objects(text: &str) -> Vec<Object> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.map(object).collect()
@@ -59,32 +68,42 @@ pub(crate) fn object(line: &str) -> Object {
     let words: Vec<&str> = words.split_whitespace().collect();
     match words[..] {
         ["namespace", name] => Object::Namespace(Namespace { name: name.into() }),
-        ["service", name, kind, ref rest @ ..] => Object::Service(Service {
-            key: key(name),
-            kind: match kind.strip_prefix("->") {
-                Some(target) => ServiceKind::ExternalName(target.into()),
-                None if kind == "None" => ServiceKind::Headless,
-                None => ServiceKind::ClusterIp(ips(kind, ',')),
-            },
-            ports: rest
-                .iter()
-                .filter(|word| !word.starts_with('@'))
-                .map(|port| self::port(port))
-                .collect(),
-            external: rest.iter().find_map(|word| external(word)).map(Box::new),
-        }),
-        ["slice", name, service, ref ports @ ..] => Object::EndpointSlice(EndpointSlice {
-            key: key(name),
-            service: service.trim_matches('-').into(),
-            endpoints: endpoints.split_whitespace().map(endpoint).collect(),
-            ports: ports.iter().map(|port| self::port(port)).collect(),
-            triggered: None,
-        }),
+        ["service", name, kind, ref rest @ ..] => Object::Service(service(name, kind, rest)),
+        ["import", name, kind, ref rest @ ..] => Object::ServiceImport(service(name, kind, rest)),
+        ["slice", name, service, ref ports @ ..] => {
+            let (service, import) = service.split_once('<').unwrap_or((service, ""));
+            let import = import.split_once('@').map(|(service, cluster)| Import {
+                service: service.into(),
+                cluster: cluster.into(),
+            });
+            Object::EndpointSlice(EndpointSlice {
+                key: key(name),
+                service: service.trim_matches('-').into(),
+                endpoints: endpoints.split_whitespace().map(endpoint).collect(),
+                ports: ports.iter().map(|port| self::port(port)).collect(),
+                triggered: None,
+                import: import.map(Box::new),
+            })
+        }
         ["pod", name, ref addresses @ ..] => Object::Pod(Pod {
             key: key(name),
             ips: addresses.iter().flat_map(|text| ips(text, ',')).collect(),
         }),
         _ => panic!("not an object: {line}"),
+    }
+}
+
+fn service(name: &str, kind: &str, rest: &[&str]) -> Service {
+    let ports = rest.iter().filter(|word| !word.starts_with('@'));
+    Service {
+        key: key(name),
+        kind: match kind.strip_prefix("->") {
+            Some(target) => ServiceKind::ExternalName(target.into()),
+            None if kind == "None" => ServiceKind::Headless,
+            None => ServiceKind::ClusterIp(ips(kind, ',')),
+        },
+        ports: ports.map(|port| self::port(port)).collect(),
+        external: rest.iter().find_map(|word| external(word)).map(Box::new),
     }
 }
 
@@ -204,7 +223,7 @@ fn selected(selection: &Selection<'_>, parsed: &Parsed<'_>, qtype: &str) -> Vec<
             let names: Vec<String> = srv
                 .targets
                 .iter()
-                .map(|label| under(*label, &service))
+                .map(|target| under(target.map(|target| target.label), &service))
                 .collect();
             let of_port = |(place, port): &(usize, u16)| {
                 format!("SRV 0 {} {port} {}.svc", srv.weight, names[*place])

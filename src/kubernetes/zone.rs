@@ -23,7 +23,7 @@ pub use entry::{Entry, Namespace, Service, Shape};
 pub use external::External;
 pub use label::Label;
 pub use reverse::{NameServer, Pointers};
-pub use selection::{Selection, Srv};
+pub use selection::{Selection, Srv, Target};
 pub use slice::{Endpoint, Slice};
 pub use view::{Namespaces, Pods, View};
 
@@ -63,6 +63,8 @@ pub struct Zone {
     cluster: Mutex<Option<Arc<str>>>,
     /// the kinds watched, and whether a list of each was complete
     synced: Box<[(Kind, AtomicBool)]>,
+    /// Services of several clusters, where they are watched
+    imports: Option<Arc<Self>>,
 }
 
 /// A pod by which an address is known.
@@ -121,7 +123,7 @@ pub(super) struct Counts {
 }
 
 impl Zone {
-    pub(super) fn new(watched: &[Kind]) -> Self {
+    pub(super) fn new(watched: &[Kind], imports: Option<Arc<Self>>) -> Self {
         Self {
             namespaces: DashSet::with_hasher(RandomState::default()),
             services: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
@@ -137,7 +139,14 @@ impl Zone {
                 .iter()
                 .map(|kind| (*kind, AtomicBool::new(false)))
                 .collect(),
+            imports,
         }
+    }
+
+    /// The Services of several clusters, where they are watched (`multicluster`).
+    #[must_use]
+    pub fn imports(&self) -> Option<&Arc<Self>> {
+        self.imports.as_ref()
     }
 
     /// What `name` holds, seen through `view`.
@@ -173,10 +182,11 @@ impl Zone {
         self.serial.load(Relaxed)
     }
 
-    /// How many changes there were that a reader can see.
+    /// How many changes there were that a reader can see, those of imports included.
     #[must_use]
     pub fn changes(&self) -> u64 {
-        self.changes.load(Acquire)
+        let of_imports = self.imports().map_or(0, |imports| imports.changes());
+        self.changes.load(Acquire).wrapping_add(of_imports)
     }
 
     /// Whether each kind that is watched was listed once. It stays so.
@@ -293,7 +303,7 @@ impl Zone {
                 let whole = match question.part {
                     name::Part::Whole => true,
                     name::Part::Port(ports) => ports.is_any(),
-                    name::Part::Endpoint(_) => false,
+                    name::Part::Endpoint(_) | name::Part::Imported { .. } => false,
                 };
                 (whole && target.is_some()).then_some(Found::ExternalName(entry))
             }

@@ -73,7 +73,7 @@ impl Inventory {
             known.kind = match entry.shape() {
                 Shape::Headless => "headless",
                 Shape::ExternalName(_) => "ExternalName",
-                Shape::ClusterIp { .. } | Shape::Absent => "ClusterIP",
+                Shape::ClusterIp { .. } | Shape::Portless | Shape::Absent => "ClusterIP",
             }
             .to_owned();
             let ports = entry.ports().iter();

@@ -47,6 +47,8 @@ struct State {
     /// PTR records lead to names in this one.
     primary: Name,
     view: View,
+    /// The same for imports, of which `noendpoints` is not said.
+    view_of_imports: View,
     ttl: u32,
     fall: Fall,
     cluster: Arc<Zone>,
@@ -67,6 +69,8 @@ struct Apex {
 #[derive(Clone, Copy)]
 struct Asked<'q> {
     parsed: Parsed<'q>,
+    /// What names the zone can hold.
+    grammar: Grammar,
     /// Where the zone starts in the question's name.
     zone_at: u8,
     /// Whether the zone was asked for in lower case: CoreDNS compares some names as written.
@@ -112,9 +116,12 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
 }
 
 impl Apex {
-    fn new(name: &Name) -> Self {
+    fn new(name: &Name, multicluster: &[Name]) -> Self {
+        let is_in = |zone: &Name| name.view().is_in(zone.view());
         let grammar = if is_reverse(name.view()) {
             Grammar::Reverse
+        } else if multicluster.iter().any(is_in) {
+            Grammar::Imports
         } else {
             Grammar::Cluster
         };
@@ -184,9 +191,16 @@ impl Plugin for Kubernetes {
 
 impl State {
     fn new(config: Config, cluster: Arc<Zone>, place: Arc<str>, listens_on_all: bool) -> Self {
+        let zones = config.zones.iter();
         Self {
-            zones: config.zones.iter().map(Apex::new).collect(),
+            zones: zones
+                .map(|zone| Apex::new(zone, &config.multicluster))
+                .collect(),
             primary: config.primary,
+            view_of_imports: View {
+                endpoints: true,
+                ..config.view.clone()
+            },
             view: config.view,
             ttl: config.ttl,
             fall: config.fall,
@@ -212,6 +226,7 @@ impl State {
             .min_by_key(|(head, _)| head.len())?;
         Some(Asked {
             parsed: name::parse(head, grammar),
+            grammar,
             zone_at: u8::try_from(head.len()).ok()?,
             zone_in_lower_case: query.name.skip(head.len()) == query.lower.skip(head.len()),
         })
@@ -222,7 +237,7 @@ impl State {
         match query.qtype {
             RecordType::TXT => self.text(query, asked),
             RecordType::PTR => self.pointers(query, asked),
-            RecordType::SOA if asked.zone_at == 0 => Resolved::Found(self.apex_soa(query)),
+            RecordType::SOA if asked.zone_at == 0 => Resolved::Found(self.apex_soa(query, asked)),
             // Below the apex a question for an SOA looks nothing up, as in CoreDNS.
             RecordType::SOA => Resolved::NoData,
             RecordType::NS if asked.zone_at == 0 && asked.zone_in_lower_case => {
@@ -233,12 +248,33 @@ impl State {
         }
     }
 
+    /// What a name stands for, in the cluster or in several.
+    fn find<'q>(&self, asked: Asked<'q>) -> Found<'q> {
+        match (self.imports(asked.grammar), &asked.parsed) {
+            (Some(imports), Parsed::Service(_)) => {
+                imports.find(&self.view_of_imports, &asked.parsed)
+            }
+            _ => self.cluster.find(&self.view, &asked.parsed),
+        }
+    }
+
+    /// The Services of several clusters, where a zone of this grammar holds them.
+    fn imports(&self, grammar: Grammar) -> Option<&Arc<Zone>> {
+        let imports = self.cluster.imports();
+        imports.filter(|_| grammar == Grammar::Imports)
+    }
+
+    /// The serial of the SOA record: when a reader could last see a change of the zone's names.
+    fn serial(&self, grammar: Grammar) -> u32 {
+        self.imports(grammar).unwrap_or(&self.cluster).serial()
+    }
+
     /// What a name holds for types that are records of Services, or for none.
     fn of_name<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
         if asked.parsed == Parsed::NameServer && asked.has_name_server(query) {
             return self.name_server(query, asked);
         }
-        match self.cluster.find(&self.view, &asked.parsed) {
+        match self.find(asked) {
             Found::Nothing => Resolved::NameError,
             Found::Empty => Resolved::NoData,
             Found::ExternalName(entry) => match query.qtype {
@@ -259,7 +295,7 @@ impl State {
         if asked.parsed == Parsed::DnsVersion {
             return Resolved::Found(self.version(query));
         }
-        match self.cluster.find(&self.view, &asked.parsed) {
+        match self.find(asked) {
             Found::Service(_) | Found::Pod { .. } | Found::ExternalName(_) => Resolved::NoData,
             Found::Nothing | Found::Empty => Resolved::NameError,
         }
@@ -271,10 +307,7 @@ impl State {
 
     fn negative(&self, query: &Query<'_>, asked: Asked<'_>, rcode: ResponseCode) -> Answer {
         let mut answer = Self::answer(query).with_rcode(rcode);
-        answer.push(
-            query,
-            self.soa(asked.zone_at, crate::answer::Section::Authority),
-        );
+        answer.push(query, self.soa(asked, crate::answer::Section::Authority));
         answer
     }
 

@@ -1,4 +1,4 @@
-//! Objects as the API writes them, from slim ones and from a line of text.
+//! Objects as the API writes them, from slim ones.
 
 use callsign::kubernetes::object::{
     Endpoint, EndpointSlice, Key, Kind, Object, Pod, Port, Protocol, Service, ServiceKind,
@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 pub(crate) fn of_api(object: &Object) -> Value {
     let mut body = match object {
         Object::Namespace(_) => json!({}),
-        Object::Service(service) => json!({"spec": service_spec(service)}),
+        Object::Service(service) => of_service(service),
+        Object::ServiceImport(import) => json!({"spec": import_spec(import)}),
         Object::EndpointSlice(slice) => of_slice(slice),
         Object::Pod(pod) => json!({"status": pod_status(pod)}),
     };
@@ -17,20 +18,34 @@ pub(crate) fn of_api(object: &Object) -> Value {
     body["apiVersion"] = json!(api_version);
     body["kind"] = json!(kind);
     body["metadata"] = metadata(&object.key());
-    if let Object::EndpointSlice(slice) = object
-        && !slice.service.is_empty()
-    {
-        body["metadata"]["labels"] = json!({"kubernetes.io/service-name": &*slice.service});
+    if let Object::EndpointSlice(slice) = object {
+        body["metadata"]["labels"] = Value::Object(labels(slice));
     }
     body
 }
 
-fn kind_of(kind: Kind) -> (&'static str, &'static str) {
+/// What a slice is a part of.
+fn labels(slice: &EndpointSlice) -> Map<String, Value> {
+    let mut labels = Map::new();
+    let mut label = |name: &str, value: &str| labels.insert(name.to_owned(), json!(value));
+    if !slice.service.is_empty() {
+        label("kubernetes.io/service-name", &slice.service);
+    }
+    if let Some(import) = &slice.import {
+        label("multicluster.kubernetes.io/service-name", &import.service);
+        label("multicluster.kubernetes.io/source-cluster", &import.cluster);
+    }
+    labels
+}
+
+/// The version of a kind and its name.
+pub(crate) fn kind_of(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Namespace => ("v1", "Namespace"),
         Kind::Service => ("v1", "Service"),
         Kind::EndpointSlice => ("discovery.k8s.io/v1", "EndpointSlice"),
         Kind::Pod => ("v1", "Pod"),
+        Kind::ServiceImport => ("multicluster.x-k8s.io/v1alpha1", "ServiceImport"),
     }
 }
 
@@ -40,6 +55,29 @@ fn metadata(key: &Key) -> Value {
         metadata["namespace"] = json!(&*key.namespace);
     }
     metadata
+}
+
+fn import_spec(import: &Service) -> Value {
+    let (kind, ips) = match &import.kind {
+        ServiceKind::ClusterIp(ips) => ("ClusterSetIP", &**ips),
+        _ => ("Headless", &[][..]),
+    };
+    let ports: Vec<Value> = import.ports.iter().map(port).collect();
+    json!({"type": kind, "ips": ips, "ports": ports})
+}
+
+fn of_service(service: &Service) -> Value {
+    let mut object = json!({"spec": service_spec(service)});
+    let Some(external) = &service.external else {
+        return object;
+    };
+    object["spec"]["externalIPs"] = json!(&*external.ips);
+    let ips = external.ingress_ips.iter().map(|ip| json!({"ip": ip}));
+    let hosts = external.ingress_hostnames.iter();
+    let hosts = hosts.map(|host| json!({"hostname": &**host}));
+    let ingress: Vec<Value> = ips.chain(hosts).collect();
+    object["status"] = json!({"loadBalancer": {"ingress": ingress}});
+    object
 }
 
 fn service_spec(service: &Service) -> Value {

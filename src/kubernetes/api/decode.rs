@@ -4,21 +4,20 @@
 //! parsed where they stand. As in the API server, `null` is the same as a field left out.
 
 mod pod;
+mod slice;
 mod text;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Error;
 
 use super::failure::Status;
 use super::ledger::Stamp;
-use crate::kubernetes::object::{
-    self, Endpoint, External, Key, Kind, Object, Port, Protocol, ServiceKind,
-};
+use crate::kubernetes::object::{self, External, Key, Kind, Object, Port, Protocol, ServiceKind};
 use pod::Pod;
+use slice::EndpointSlice;
 use text::{Address, Text, nullable, present};
 
 /// One line of a watch.
@@ -102,6 +101,7 @@ pub(super) fn item(kind: Kind, json: &[u8]) -> Result<(Option<Object>, Stamp), E
         Kind::Service => item_of::<Service<'_>>(json),
         Kind::EndpointSlice => item_of::<EndpointSlice<'_>>(json),
         Kind::Pod => item_of::<Pod<'_>>(json),
+        Kind::ServiceImport => item_of::<ServiceImport<'_>>(json),
     }
 }
 
@@ -112,6 +112,7 @@ pub(super) fn change(kind: Kind, json: &[u8]) -> Result<Change, Error> {
         Kind::Service => change_of::<Service<'_>>(json),
         Kind::EndpointSlice => change_of::<EndpointSlice<'_>>(json),
         Kind::Pod => change_of::<Pod<'_>>(json),
+        Kind::ServiceImport => change_of::<ServiceImport<'_>>(json),
     };
     // An error is an object of another kind, which may not look like one of this kind at all.
     change.or_else(|error| match serde_json::from_slice(json) {
@@ -194,6 +195,10 @@ struct Metadata<'a> {
 struct Labels<'a> {
     #[serde(borrow, rename = "kubernetes.io/service-name")]
     service_name: Text<'a>,
+    #[serde(borrow, rename = "multicluster.kubernetes.io/service-name")]
+    import_name: Text<'a>,
+    #[serde(borrow, rename = "multicluster.kubernetes.io/source-cluster")]
+    source_cluster: Text<'a>,
 }
 
 /// The annotations that are read.
@@ -324,6 +329,43 @@ impl<'de> Wire<'de> for Service<'de> {
     }
 }
 
+#[derive(Deserialize)]
+struct ServiceImport<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    spec: ImportSpec<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ImportSpec<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Text<'a>,
+    #[serde(deserialize_with = "nullable")]
+    ips: Vec<Address>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    ports: Vec<WirePort<'a>>,
+}
+
+impl<'de> Wire<'de> for ServiceImport<'de> {
+    fn metadata(&self) -> &Metadata<'de> {
+        &self.metadata
+    }
+
+    fn object(self) -> Option<Object> {
+        Some(Object::ServiceImport(object::Service {
+            key: self.metadata.key(),
+            kind: match &*self.spec.kind.0 {
+                "Headless" => ServiceKind::Headless,
+                _ => ServiceKind::ClusterIp(addresses(&self.spec.ips)),
+            },
+            ports: ports(&self.spec.ports),
+            external: None,
+        }))
+    }
+}
+
 impl ServiceSpec<'_> {
     fn kind(&self) -> ServiceKind {
         if self.kind.0 == "ExternalName" {
@@ -372,85 +414,6 @@ fn ports(ports: &[WirePort<'_>]) -> Box<[Port]> {
 
 fn addresses(addresses: &[Address]) -> Box<[IpAddr]> {
     addresses.iter().filter_map(|address| address.0).collect()
-}
-
-#[derive(Deserialize)]
-struct EndpointSlice<'a> {
-    #[serde(borrow)]
-    metadata: Metadata<'a>,
-    #[serde(borrow, default, deserialize_with = "nullable")]
-    endpoints: Vec<WireEndpoint<'a>>,
-    #[serde(borrow, default, deserialize_with = "nullable")]
-    ports: Vec<WirePort<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct WireEndpoint<'a> {
-    #[serde(deserialize_with = "nullable")]
-    addresses: Vec<Address>,
-    #[serde(deserialize_with = "nullable")]
-    conditions: Conditions,
-    #[serde(borrow)]
-    hostname: Text<'a>,
-    #[serde(borrow, deserialize_with = "nullable")]
-    target_ref: Reference<'a>,
-    #[serde(borrow)]
-    node_name: Text<'a>,
-    #[serde(borrow)]
-    zone: Text<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Conditions {
-    ready: Option<bool>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Reference<'a> {
-    #[serde(borrow)]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    name: Text<'a>,
-}
-
-impl<'de> Wire<'de> for EndpointSlice<'de> {
-    fn metadata(&self) -> &Metadata<'de> {
-        &self.metadata
-    }
-
-    fn object(self) -> Option<Object> {
-        let metadata = &self.metadata;
-        Some(Object::EndpointSlice(object::EndpointSlice {
-            key: metadata.key(),
-            service: Arc::from(&*metadata.labels.service_name.0),
-            endpoints: self.endpoints.iter().map(WireEndpoint::slim).collect(),
-            ports: ports(&self.ports),
-            triggered: nanoseconds(&metadata.annotations.triggered.0),
-        }))
-    }
-}
-
-impl WireEndpoint<'_> {
-    fn slim(&self) -> Endpoint {
-        let target = Some(&self.target_ref).filter(|target| target.kind.0 == "Pod");
-        Endpoint {
-            addresses: addresses(&self.addresses),
-            ready: self.conditions.ready.unwrap_or(true),
-            hostname: self.hostname.some(),
-            pod: target.and_then(|target| target.name.some()),
-            node: self.node_name.some(),
-            zone: self.zone.some(),
-        }
-    }
-}
-
-/// Unix time in nanoseconds.
-fn nanoseconds(time: &str) -> Option<u64> {
-    let time: Timestamp = time.parse().ok()?;
-    u64::try_from(time.as_nanosecond()).ok()
 }
 
 #[cfg(test)]

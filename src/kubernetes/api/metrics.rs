@@ -152,7 +152,7 @@ impl Programming {
             return;
         };
         let (at, kind) = match service.entry().shape() {
-            Shape::ClusterIp { .. } => (0, "cluster_ip"),
+            Shape::ClusterIp { .. } | Shape::Portless => (0, "cluster_ip"),
             Shape::Headless => (1, "headless_with_selector"),
             Shape::ExternalName(_) | Shape::Absent => return,
         };

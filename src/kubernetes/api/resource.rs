@@ -45,6 +45,7 @@ impl Resource {
             Kind::Service => "services",
             Kind::EndpointSlice => "endpointslices",
             Kind::Pod => "pods",
+            Kind::ServiceImport => "serviceimports",
         }
     }
 
@@ -52,6 +53,7 @@ impl Resource {
     fn group(&self) -> &'static str {
         match self.kind {
             Kind::EndpointSlice => "discovery.k8s.io",
+            Kind::ServiceImport => "multicluster.x-k8s.io",
             Kind::Namespace | Kind::Service | Kind::Pod => "",
         }
     }
@@ -59,6 +61,9 @@ impl Resource {
     fn path(&self) -> String {
         match self.group() {
             "" => format!("/api/v1/{}", self.plural()),
+            group if self.kind == Kind::ServiceImport => {
+                format!("/apis/{group}/v1alpha1/{}", self.plural())
+            }
             group => format!("/apis/{group}/v1/{}", self.plural()),
         }
     }

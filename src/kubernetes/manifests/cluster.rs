@@ -51,6 +51,14 @@ pub(super) fn simulate<'a>(
             cluster.add(Object::EndpointSlice(slice.object), slice.place);
         }
     }
+    if options.imports {
+        for (given, import) in services::imports(&objects, &mut names, &mut problems) {
+            // As CoreDNS asks for them: the selector of namespaces.
+            if options.namespace_labels.matches(&given.metadata.labels) {
+                cluster.add(Object::ServiceImport(import), given.place);
+            }
+        }
+    }
     for pod in pods.iter().filter(|pod| options.pods && pod.listed) {
         if selects(&options.labels, pod.labels()) {
             cluster.add(Object::Pod(pod.object(&mut names)), pod.place);

@@ -146,6 +146,7 @@ enum Kind {
     Service,
     EndpointSlice,
     Pod,
+    ServiceImport,
     Workload(WorkloadKind),
 }
 
@@ -156,6 +157,7 @@ impl Kind {
             ("", "Namespace") => Self::Namespace,
             ("", "Service") => Self::Service,
             ("", "Pod") => Self::Pod,
+            ("multicluster.x-k8s.io", "ServiceImport") => Self::ServiceImport,
             ("discovery.k8s.io", "EndpointSlice") => Self::EndpointSlice,
             ("apps" | "extensions", kind) => {
                 let mut workloads = WorkloadKind::ALL.into_iter();
@@ -229,6 +231,7 @@ impl Object {
             Kind::Service => Body::Service(Box::default()),
             Kind::EndpointSlice => Body::EndpointSlice(Box::default()),
             Kind::Pod => Body::Pod(Box::default()),
+            Kind::ServiceImport => Body::ServiceImport(Box::default()),
             Kind::Workload(kind) => Body::Workload(kind, Box::default()),
         };
         Self {
@@ -242,6 +245,7 @@ impl Object {
             (Field::Metadata, _) => self.metadata = nullable(value)?,
             (Field::Spec, Body::Service(service)) => service.spec = nullable(value)?,
             (Field::Status, Body::Service(service)) => service.status = nullable(value)?,
+            (Field::Spec, Body::ServiceImport(import)) => **import = nullable(value)?,
             (Field::Spec, Body::Pod(pod)) => pod.spec = nullable(value)?,
             (Field::Status, Body::Pod(pod)) => pod.status = nullable(value)?,
             (Field::Spec, Body::Workload(_, workload)) => **workload = nullable(value)?,

@@ -12,10 +12,13 @@ use super::manifest::{self, Labels, TargetPort};
 use super::pods::Pod;
 use super::services::{self, Service};
 use super::{Place, Problem};
-use crate::kubernetes::object::{Endpoint, EndpointSlice, Key, Port};
+use crate::kubernetes::object::{Endpoint, EndpointSlice, Import, Key, Port};
 
 /// The label that says whose endpoints a slice holds.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// The labels that say of which import a slice is a part, and which cluster it comes from.
+const IMPORT_NAME: &str = "multicluster.kubernetes.io/service-name";
+const SOURCE_CLUSTER: &str = "multicluster.kubernetes.io/source-cluster";
 
 /// A slice with what selects it.
 pub(super) struct Slice<'a> {
@@ -60,7 +63,12 @@ fn slice(
             number: port.port.map_or(Ok(0), services::number)?,
         });
     }
-    let service = given.metadata.labels.get(SERVICE_NAME);
+    let labels = &given.metadata.labels;
+    let service = labels.get(SERVICE_NAME);
+    let import = labels.get(IMPORT_NAME).map(|service| Import {
+        service: names.get(service),
+        cluster: names.get(labels.get(SOURCE_CLUSTER).map_or("", String::as_str)),
+    });
     let endpoints = given.body.endpoints.iter();
     Ok(EndpointSlice {
         key: names.key(name),
@@ -68,6 +76,7 @@ fn slice(
         endpoints: endpoints.map(|given| endpoint(given, names)).collect(),
         ports: ports.into(),
         triggered: None,
+        import: import.map(Box::new),
     })
 }
 
@@ -204,6 +213,7 @@ fn of_family<'a>(
                 endpoints: endpoints.into(),
                 ports: ports.into(),
                 triggered: None,
+                import: None,
             },
         });
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::manifest::{
-    Body, EndpointSlice, Manifest, Metadata, Pod, Service, Workload, WorkloadKind,
+    Body, EndpointSlice, Manifest, Metadata, Pod, Service, ServiceImport, Workload, WorkloadKind,
 };
 use super::{Place, Problem};
 use crate::kubernetes::object::Key;
@@ -49,6 +49,7 @@ pub(super) struct Objects<'a> {
     pub(super) services: ByName<'a, Service>,
     pub(super) slices: ByName<'a, EndpointSlice>,
     pub(super) pods: ByName<'a, Pod>,
+    pub(super) imports: ByName<'a, ServiceImport>,
     pub(super) workloads: BTreeMap<(Name<'a>, WorkloadKind), Given<'a, Workload>>,
 }
 
@@ -88,11 +89,19 @@ impl<'a> Objects<'a> {
             .map(|(name, given)| (*name, given.place));
         let slices = self.slices.iter().map(|(name, given)| (*name, given.place));
         let pods = self.pods.iter().map(|(name, given)| (*name, given.place));
+        let imports = self
+            .imports
+            .iter()
+            .map(|(name, given)| (*name, given.place));
         let workloads = self
             .workloads
             .iter()
             .map(|((name, _), given)| (*name, given.place));
-        services.chain(slices).chain(pods).chain(workloads)
+        services
+            .chain(slices)
+            .chain(pods)
+            .chain(imports)
+            .chain(workloads)
     }
 
     /// Returns where an object that this one takes the place of was.
@@ -103,6 +112,7 @@ impl<'a> Objects<'a> {
             Body::Service(service) => put(&mut self.services, name, manifest, service),
             Body::EndpointSlice(slice) => put(&mut self.slices, name, manifest, slice),
             Body::Pod(pod) => put(&mut self.pods, name, manifest, pod),
+            Body::ServiceImport(import) => put(&mut self.imports, name, manifest, import),
             Body::Workload(kind, workload) => {
                 put(&mut self.workloads, (name, *kind), manifest, workload)
             }
@@ -156,7 +166,7 @@ fn check_names(manifest: &Manifest) -> Result<(), String> {
         return Err("it has no metadata.name".to_owned());
     }
     let valid = match &manifest.body {
-        Body::Namespace | Body::Service(_) => is_label(name.name),
+        Body::Namespace | Body::Service(_) | Body::ServiceImport(_) => is_label(name.name),
         _ => name.name.len() <= 253 && name.name.split('.').all(is_label),
     };
     if !valid {

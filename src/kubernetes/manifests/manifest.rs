@@ -30,6 +30,7 @@ pub(super) enum Body {
     Service(Box<Service>),
     EndpointSlice(Box<EndpointSlice>),
     Pod(Box<Pod>),
+    ServiceImport(Box<ServiceImport>),
     Workload(WorkloadKind, Box<Workload>),
 }
 
@@ -69,6 +70,7 @@ impl Body {
             Self::Service(_) => "Service",
             Self::EndpointSlice(_) => "EndpointSlice",
             Self::Pod(_) => "Pod",
+            Self::ServiceImport(_) => "ServiceImport",
             Self::Workload(kind, _) => kind.name(),
         }
     }
@@ -181,6 +183,18 @@ pub(super) struct Ingress {
     pub(super) ip: String,
     #[serde(deserialize_with = "nullable")]
     pub(super) hostname: String,
+}
+
+/// The `spec` of a ServiceImport.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ServiceImport {
+    #[serde(rename = "type", deserialize_with = "nullable")]
+    pub(super) kind: String,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) ips: Vec<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) ports: Vec<ServicePort>,
 }
 
 #[derive(Debug, Default)]

@@ -116,6 +116,49 @@ impl<'a> Service<'a> {
     }
 }
 
+/// The imports that are written. What the API server would refuse is left out, with a problem.
+pub(super) fn imports<'a>(
+    objects: &Objects<'a>,
+    names: &mut Interner,
+    problems: &mut Vec<Problem>,
+) -> Vec<(Given<'a, manifest::ServiceImport>, object::Service)> {
+    let mut imports = Vec::new();
+    for (name, given) in &objects.imports {
+        match import(*name, given.body, names) {
+            Ok(object) => imports.push((*given, object)),
+            Err(reason) => {
+                let what = format!("the ServiceImport {name}");
+                problems.push(Problem::refused(given.place, &what, &reason));
+            }
+        }
+    }
+    imports
+}
+
+fn import(
+    name: Name<'_>,
+    spec: &manifest::ServiceImport,
+    names: &mut Interner,
+) -> Result<object::Service, String> {
+    let parse = |ip: &String| {
+        ip.parse()
+            .map_err(|_| format!("spec.ips has {ip:?}, which is no IP address"))
+    };
+    let kind = match spec.kind.as_str() {
+        "Headless" => ServiceKind::Headless,
+        "" | "ClusterSetIP" => {
+            ServiceKind::ClusterIp(spec.ips.iter().map(parse).collect::<Result<_, _>>()?)
+        }
+        other => return Err(format!("spec.type {other:?} is not known")),
+    };
+    Ok(object::Service {
+        key: names.key(name),
+        kind,
+        ports: ports(&spec.ports, names)?,
+        external: None,
+    })
+}
+
 fn addressing(spec: &ServiceSpec) -> Result<Addressing<'_>, String> {
     match spec.kind.as_str() {
         "ExternalName" if spec.external_name.is_empty() => {

@@ -48,14 +48,18 @@ fn line(object: &Object) -> String {
     let key = object.key();
     match object {
         Object::Namespace(namespace) => format!("namespace {}", namespace.name),
-        Object::Service(service) => {
+        Object::Service(service) | Object::ServiceImport(service) => {
+            let word = match object {
+                Object::ServiceImport(_) => "import",
+                _ => "service",
+            };
             let kind = match &service.kind {
                 ServiceKind::ClusterIp(ips) => list(ips),
                 ServiceKind::Headless => " headless".to_owned(),
                 ServiceKind::ExternalName(target) => format!(" -> {target}"),
             };
             let ports = ports(&service.ports);
-            format!("service {}/{}{kind}{ports}", key.namespace, key.name)
+            format!("{word} {}/{}{kind}{ports}", key.namespace, key.name)
         }
         Object::EndpointSlice(slice) => {
             let mut line = format!("endpoints {}/{}", key.namespace, slice.service);

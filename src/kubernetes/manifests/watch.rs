@@ -95,6 +95,7 @@ impl State {
 fn list(objects: &BTreeMap<(Kind, Key), (Object, Place)>, options: &Options) -> Vec<Event> {
     let mut kinds = vec![Kind::Namespace, Kind::Service, Kind::EndpointSlice];
     kinds.extend(options.pods.then_some(Kind::Pod));
+    kinds.extend(options.imports.then_some(Kind::ServiceImport));
     let mut events = Vec::with_capacity(objects.len() + 2 * kinds.len());
     for kind in kinds {
         events.push(Event::Listing(kind));

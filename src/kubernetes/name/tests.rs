@@ -15,6 +15,9 @@ fn show(parsed: Parsed<'_>) -> String {
             let part = match service.part {
                 Part::Whole => String::new(),
                 Part::Endpoint(label) => format!(", endpoint {}", text(label)),
+                Part::Imported { endpoint, cluster } => {
+                    format!(", endpoint {} of '{}'", text(endpoint), text(cluster))
+                }
                 Part::Port(port) => {
                     format!(", port '{}' '{}'", text(port.name), text(port.protocol))
                 }
@@ -194,10 +197,27 @@ fn the_key_of_a_service_is_the_one_in_a_question() {
     assert!(service_key("default", &long[1..]).is_some());
 }
 
+#[test]
+fn two_labels_left_of_an_import_are_an_endpoint_and_its_cluster() {
+    check(
+        Grammar::Imports,
+        "
+        an import | web.shop.svc | Service web shop
+        without a cluster | a.web.shop.svc | Service web shop, endpoint a of ''
+        an endpoint | a.east.web.shop.svc | Service web shop, endpoint a of 'east'
+        a port | _http._tcp.web.shop.svc | Service web shop, port 'http' 'tcp'
+        one underscore | http._tcp.web.shop.svc | Service web shop, port 'http' 'tcp'
+        the other | _http.tcp.web.shop.svc | Service web shop, port 'http' 'tcp'
+        too long | x.a.east.web.shop.svc | Invalid
+        a pod | 1-2-3-4.shop.pod | Pod 1-2-3-4 shop
+        ",
+    );
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..80)) {
-        for grammar in [Grammar::Cluster, Grammar::Reverse] {
+        for grammar in [Grammar::Cluster, Grammar::Reverse, Grammar::Imports] {
             let _ = parse(&bytes, grammar);
         }
         let _ = reverse(&bytes);

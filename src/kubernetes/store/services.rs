@@ -16,7 +16,10 @@ impl Store {
         let Some(name) = service_key(&key.namespace, &key.name) else {
             return false;
         };
-        let (shape, cluster_ips) = records_of(&service.kind);
+        let (mut shape, cluster_ips) = records_of(&service.kind);
+        if self.of_imports && shape != Shape::Headless && service.ports.is_empty() {
+            shape = Shape::Portless;
+        }
         let external = service.external.as_deref().map(External::of_object);
         let ports = self.port_list(&service.ports);
         let known = self.zone.service(&name);

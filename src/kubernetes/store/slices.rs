@@ -24,7 +24,9 @@ impl Store {
             return left_a_service;
         };
         let ports = self.port_list(&slice.ports);
-        let new = Arc::new(Slice::new(key, slice, ports));
+        let import = slice.import.as_deref().filter(|_| self.of_imports);
+        let cluster = import.map_or("", |import| &*import.cluster);
+        let new = Arc::new(Slice::new(key, slice, ports).of_cluster(cluster));
         let old = self
             .slices
             .get_key_value(new.key())

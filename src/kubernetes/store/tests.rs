@@ -2,8 +2,9 @@ pub(crate) mod oracle;
 pub(crate) mod random;
 
 use super::*;
+use crate::kubernetes::name::{Grammar, parse};
 use crate::kubernetes::testkit::{ALL_KINDS, apply, ask, cluster, key, object};
-use crate::kubernetes::zone::{Totals, View};
+use crate::kubernetes::zone::{Found, Totals, View};
 use std::sync::atomic::AtomicBool;
 
 /// What a store must look like when there is nothing left.
@@ -396,6 +397,106 @@ fn an_address_outside_leads_to_who_has_it_now() {
     delete(&mut store, Kind::Service, "default/db", 6);
     for address in ["198.51.100.1", "198.51.100.2", "2001:db8::1"] {
         assert!(owners(&zone, address).is_empty(), "{address}");
+    }
+}
+
+/// The IPv4 addresses of a name, in the grammar of imports.
+fn addresses(zone: &Zone, name: &str) -> String {
+    let wire = crate::kubernetes::testkit::wire(name);
+    let found = zone.find(&View::default(), &parse(&wire, Grammar::Imports));
+    let Found::Service(selection) = found else {
+        return String::new();
+    };
+    let all = selection.v4();
+    let all = all.iter().flat_map(|all| all.iter());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn imports_are_a_zone_of_their_own() {
+    let (mut store, zone) = cluster(
+        "
+        namespace shop
+        service shop/web 10.96.0.1 http:80/TCP
+        import  shop/web 10.200.0.1 http:80/TCP
+        slice   shop/web-1 web<web@east http:80/TCP | 10.1.0.1(a,)
+        ",
+    );
+    let imports = zone.imports().unwrap().clone();
+    assert_eq!(addresses(&zone, "web.shop.svc"), "10.96.0.1");
+    assert_eq!(addresses(&imports, "web.shop.svc"), "10.200.0.1");
+    assert_eq!(addresses(&imports, "a.east.web.shop.svc"), "10.1.0.1");
+    for name in ["a.west.web.shop.svc", "a.web.shop.svc"] {
+        assert_eq!(addresses(&imports, name), "", "{name}");
+    }
+
+    let changes = zone.changes();
+    let put = |store: &mut Store, line: &str, now| store.apply(Event::Apply(object(line)), now);
+    put(&mut store, "import shop/web 10.200.0.2 http:80/TCP", 3);
+    assert_eq!((zone.serial(), imports.serial()), (0, 3));
+    assert_ne!(zone.changes(), changes, "a snapshot is due");
+
+    // A slice that loses its label is of no import any more, and of its Service as before.
+    put(
+        &mut store,
+        "slice shop/web-1 web http:80/TCP | 10.1.0.1(a,)",
+        4,
+    );
+    assert_eq!(addresses(&imports, "a.east.web.shop.svc"), "");
+    assert_eq!(
+        ask(&zone, &View::default(), "a.web.shop.svc A"),
+        ["A 10.1.0.1"]
+    );
+
+    put(&mut store, "import shop/web 10.200.0.2", 6);
+    assert_eq!(addresses(&imports, "web.shop.svc"), "", "it names no port");
+    put(&mut store, "import shop/web 10.200.0.2 http:80/TCP", 7);
+    store.apply(Event::Listing(Kind::ServiceImport), 8);
+    store.apply(Event::Listed(Kind::ServiceImport), 8);
+    assert_eq!(
+        addresses(&imports, "web.shop.svc"),
+        "",
+        "the list does not name it"
+    );
+    assert_eq!(addresses(&zone, "web.shop.svc"), "10.96.0.1");
+}
+
+#[test]
+fn what_is_told_of_imports_makes_the_same_names() {
+    let (_store, zone) = cluster(
+        "
+        namespace shop
+        service shop/web 10.96.0.1 http:80/TCP
+        import  shop/web 10.200.0.1 http:80/TCP
+        import  shop/db None http:80/TCP
+        slice   shop/web-1 web<web@east http:80/TCP | 10.1.0.1(a,)
+        slice   shop/db-1 -<db@west http:80/TCP | 10.1.0.2(a,)
+        slice   shop/web-2 web http:80/TCP | 10.1.0.3(b,)
+        ",
+    );
+    let (mut store, again) = new(&[Kind::ServiceImport]);
+    let told = zone.export(|object| {
+        let text = serde_json::to_string(&object)?;
+        store.apply(Event::Apply(serde_json::from_str(&text)?), 0);
+        Ok::<_, serde_json::Error>(())
+    });
+    told.unwrap();
+    for name in ["web.shop.svc", "a.web.shop.svc", "b.web.shop.svc"] {
+        let question = format!("{name} A");
+        let expected = ask(&zone, &View::default(), &question);
+        assert_ne!(expected, ["NXDOMAIN"], "{name}");
+        assert_eq!(ask(&again, &View::default(), &question), expected);
+    }
+    let (imports, again) = (zone.imports().unwrap(), again.imports().unwrap());
+    for name in [
+        "web.shop.svc",
+        "a.east.web.shop.svc",
+        "db.shop.svc",
+        "a.west.db.shop.svc",
+    ] {
+        let expected = addresses(imports, name);
+        assert_ne!(expected, "", "{name}");
+        assert_eq!(addresses(again, name), expected);
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Shape {
     },
     /// Records of its ready endpoints.
     Headless,
+    /// A Service of several clusters that names no port: only its endpoints have names.
+    Portless,
     /// A CNAME to this text. `None` where the Service gives an address in place of a name: then
     /// it has no record.
     ExternalName(Option<Box<str>>),

@@ -8,9 +8,9 @@ use super::names::Name;
 use super::slice::Slice;
 use super::{Entry, Service, Zone};
 use crate::kubernetes::object::{
-    self, Endpoint, EndpointSlice, Key, Namespace, Object, Pod, ServiceKind,
+    self, Endpoint, EndpointSlice, Import, Key, Namespace, Object, Pod, ServiceKind,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -26,19 +26,23 @@ impl Zone {
         for name in namespaces {
             tell(Object::Namespace(Namespace { name }))?;
         }
-        let services: Vec<_> = self
-            .services
-            .iter()
-            .map(|known| known.key().0.clone())
-            .collect();
-        for service in services {
+        let mut imported = match self.imports() {
+            Some(imports) => imports.export_imports(&mut tell)?,
+            None => HashMap::new(),
+        };
+        for service in self.all_services() {
             let entry = service.entry();
             if let Some(kind) = kind_of(&entry) {
                 tell(Object::Service(object_of(&service, &entry, kind)))?;
             }
             for slice in entry.slices() {
-                tell(Object::EndpointSlice(slice_of(&service, slice)))?;
+                let import = imported.remove(slice.key()).and_then(|slice| slice.import);
+                let slice = slice_of(&service, slice);
+                tell(Object::EndpointSlice(EndpointSlice { import, ..slice }))?;
             }
+        }
+        for slice in imported.into_values() {
+            tell(Object::EndpointSlice(slice))?;
         }
         let mut pods: BTreeMap<Arc<super::Pod>, BTreeSet<IpAddr>> = BTreeMap::new();
         self.pods.for_each(|address, pod| {
@@ -54,12 +58,36 @@ impl Zone {
         }
         Ok(())
     }
+
+    /// Tells the imports, and returns their slices: each may be one of a Service too.
+    fn export_imports<E>(
+        &self,
+        tell: &mut impl FnMut(Object) -> Result<(), E>,
+    ) -> Result<HashMap<Box<[u8]>, EndpointSlice>, E> {
+        let mut slices = HashMap::new();
+        for service in self.all_services() {
+            let entry = service.entry();
+            if let Some(kind) = kind_of(&entry) {
+                tell(Object::ServiceImport(object_of(&service, &entry, kind)))?;
+            }
+            for slice in entry.slices() {
+                slices.insert(slice.key().into(), import_slice_of(&service, slice));
+            }
+        }
+        Ok(slices)
+    }
+
+    fn all_services(&self) -> Vec<Arc<Service>> {
+        let all = self.services.iter();
+        all.map(|known| known.key().0.clone()).collect()
+    }
 }
 
 /// `None` where there are endpoints only.
 fn kind_of(entry: &Entry) -> Option<ServiceKind> {
     match entry.shape() {
         Shape::Absent => None,
+        Shape::Portless => Some(ServiceKind::ClusterIp(Box::default())),
         Shape::ClusterIp { .. } => Some(ServiceKind::ClusterIp(entry.cluster_ips().collect())),
         Shape::Headless => Some(ServiceKind::Headless),
         Shape::ExternalName(target) => {
@@ -115,6 +143,21 @@ fn slice_of(service: &Service, slice: &Slice) -> EndpointSlice {
         endpoints: ready.chain(not_ready).collect(),
         ports: slice.ports().into(),
         triggered: None,
+        import: None,
+    }
+}
+
+/// A slice of an import.
+fn import_slice_of(service: &Service, slice: &Slice) -> EndpointSlice {
+    let of_service = slice_of(service, slice);
+    let import = Import {
+        service: of_service.service,
+        cluster: slice.cluster().into(),
+    };
+    EndpointSlice {
+        service: "".into(),
+        import: Some(Box::new(import)),
+        ..of_service
     }
 }
 

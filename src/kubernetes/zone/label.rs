@@ -41,6 +41,13 @@ impl Label {
         }
     }
 
+    /// A text as a label, cut where it is longer than one; `None` where it is empty.
+    pub(super) fn of_text(text: &str) -> Option<Self> {
+        let mut label = Self::empty();
+        label.push(text.as_bytes());
+        (!text.is_empty()).then_some(label)
+    }
+
     /// How CoreDNS calls an endpoint that has no other name: its address with `-` for `.` and
     /// `:`. As no label may end in `-`, a `0` follows there.
     pub(super) fn of_address(address: IpAddr) -> Self {

@@ -22,6 +22,15 @@ pub struct Selection<'q> {
     pod_names: bool,
 }
 
+/// An endpoint as the target of SRV records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// its label
+    pub label: Label,
+    /// in a zone of several clusters: its cluster, a label right of it
+    pub cluster: Option<Label>,
+}
+
 /// SRV records, all of priority 0 and the same weight, and their glue.
 ///
 /// The records stand in the order in which CoreDNS tells them, which decides what a reply that is
@@ -31,7 +40,7 @@ pub struct Srv {
     /// 1 to 100
     pub weight: u16,
     /// the endpoint that each target is; `None` where it is the Service
-    pub targets: SmallVec<[Option<Label>; 1]>,
+    pub targets: SmallVec<[Option<Target>; 1]>,
     /// a target's place, and a port; empty where no port has a number
     pub records: SmallVec<[(usize, u16); 4]>,
     /// a target's place, and one of its addresses
@@ -52,6 +61,10 @@ impl<'q> Selection<'q> {
                 let wanted = Wanted::new(label, pod_names)?;
                 (PortFilter::default(), Some(wanted))
             }
+            Part::Imported { endpoint, cluster } => {
+                let wanted = Wanted::new(endpoint, pod_names)?.of_cluster(cluster);
+                (PortFilter::default(), Some(wanted))
+            }
         };
         let selection = Self {
             entry,
@@ -63,8 +76,9 @@ impl<'q> Selection<'q> {
         let exists = if selection.of_endpoints() {
             view.endpoints && selection.addresses().next().is_some()
         } else {
+            let is_portless = *entry.shape() == Shape::Portless;
             let ignored = view.ignore_empty_service && !(view.endpoints && entry.ready() > 0);
-            !ignored && selection.ports.count(entry.ports()) > 0
+            !ignored && !is_portless && selection.ports.count(entry.ports()) > 0
         };
         exists.then_some(selection)
     }
@@ -153,15 +167,19 @@ impl<'q> Selection<'q> {
             if numbers.is_empty() {
                 continue;
             }
+            let cluster = Label::of_text(slice.cluster());
             for endpoint in endpoints {
                 let room = most.saturating_sub(srv.records.len());
                 if room == 0 {
                     return srv;
                 }
-                let label = endpoint.label(self.pod_names);
-                let (place, is_new) = labels.insert(label);
+                let target = Target {
+                    label: endpoint.label(self.pod_names),
+                    cluster,
+                };
+                let (place, is_new) = labels.insert(target);
                 if is_new {
-                    srv.targets.push(Some(label));
+                    srv.targets.push(Some(target));
                     told.push(SmallVec::new());
                 }
                 if glue.insert((place, endpoint.address)).1 {
@@ -205,6 +223,10 @@ impl<'q> Selection<'q> {
     fn slices(&self) -> impl Iterator<Item = (&Slice, impl Iterator<Item = Endpoint<'_>>)> {
         let slices = self.entry.slices().iter().map(|slice| &**slice);
         let slices = slices.filter(|slice| self.ports.count(slice.ports()) > 0);
+        let slices = slices.filter(|slice| {
+            let wanted = self.endpoint.as_ref();
+            wanted.is_none_or(|wanted| slice.may_hold(wanted))
+        });
         slices.map(|slice| {
             let endpoints = slice.endpoints().filter(|endpoint| {
                 let wanted = self.endpoint.as_ref();

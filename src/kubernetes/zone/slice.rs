@@ -19,6 +19,8 @@ pub struct Slice {
     addresses: Addresses,
     /// see [`Names`]; empty where no endpoint has a name
     names: Box<[u8]>,
+    /// the cluster that it is of, in a zone of several; else empty
+    cluster: Box<str>,
     not_ready: u32,
 }
 
@@ -43,6 +45,8 @@ pub(super) struct Wanted<'q> {
     label: &'q [u8],
     address: Option<IpAddr>,
     pod_names: bool,
+    /// in a zone of several clusters: the endpoint's
+    cluster: Option<&'q [u8]>,
 }
 
 impl Slice {
@@ -70,8 +74,30 @@ impl Slice {
             ports,
             addresses: Addresses::pack(addresses),
             names: Names::pack(&endpoints),
+            cluster: Box::default(),
             not_ready,
         }
+    }
+
+    /// The same as a slice of this one of several clusters.
+    pub(in crate::kubernetes) fn of_cluster(self, cluster: &str) -> Self {
+        Self {
+            cluster: cluster.into(),
+            ..self
+        }
+    }
+
+    /// The cluster that it is of, in a zone of several; else empty.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    pub(super) fn may_hold(&self, wanted: &Wanted<'_>) -> bool {
+        let cluster = self.cluster.as_bytes();
+        wanted
+            .cluster
+            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(cluster))
     }
 
     /// A slice's identity: the length of its namespace's name, that name, its own name. Slices of
@@ -150,6 +176,7 @@ impl Slice {
     pub(in crate::kubernetes) fn looks_like(&self, other: &Self) -> bool {
         self.addresses == other.addresses
             && self.names == other.names
+            && self.cluster == other.cluster
             && (self.ready() == 0 || self.ports == other.ports)
     }
 }
@@ -207,6 +234,15 @@ impl<'q> Wanted<'q> {
             label,
             address: label::endpoint_address(label),
             pod_names,
+            cluster: None,
         })
+    }
+
+    /// The same of one of several clusters.
+    pub(super) fn of_cluster(self, cluster: &'q [u8]) -> Self {
+        Self {
+            cluster: Some(cluster),
+            ..self
+        }
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Config {
     pub(super) namespace_labels: String,
     pub(super) startup_timeout: Duration,
     pub(super) api: Api,
+    /// `multicluster`: those of the zones that hold Services of several clusters.
+    pub(super) multicluster: Vec<Name>,
 }
 
 /// How to reach an API server.
@@ -88,6 +90,7 @@ impl Config {
             namespace_labels: String::new(),
             startup_timeout: STARTUP_TIMEOUT,
             api: Api::default(),
+            multicluster: Vec::new(),
         };
         while cursor.next_block().is_some() {
             config.option(&mut cursor, setup)?;
@@ -95,7 +98,25 @@ impl Config {
         if !config.view.namespaces.is_all() && !config.namespace_labels.is_empty() {
             return Err(cursor.err("namespaces and namespace_labels cannot both be set"));
         }
+        config.check_multicluster(&cursor)?;
         Ok(config)
+    }
+
+    /// Names of other clusters are asked for in zones that the plugin answers for only.
+    fn check_multicluster(&self, cursor: &Cursor<'_>) -> Result<(), SetupError> {
+        let mut foreign = self.multicluster.iter();
+        let Some(zone) = foreign.find(|zone| !self.zones.contains(zone)) else {
+            return Ok(());
+        };
+        let zones: Vec<String> = self.zones.iter().map(ToString::to_string).collect();
+        let zones = zones.join(" ");
+        let message = format!(
+            "is not authoritative for the multicluster zone {zone} (authoritative zones: [{zones}])"
+        );
+        let zone = zone.to_string();
+        let zone = zone.trim_end_matches('.');
+        let help = format!("name it among the zones too: kubernetes cluster.local {zone}");
+        Err(cursor.err(message).help(help))
     }
 
     fn option(&mut self, cursor: &mut Cursor<'_>, setup: &mut Setup<'_>) -> Result<(), SetupError> {
@@ -143,7 +164,14 @@ impl Config {
                 }
                 _ => return Err(cursor.arg_err()),
             },
-            option @ ("multicluster" | "zonal") => {
+            "multicluster" => {
+                let zones = cursor.remaining_args();
+                self.multicluster = match zones.is_empty() {
+                    true => Vec::new(),
+                    false => setup.zones(&zones),
+                };
+            }
+            option @ "zonal" => {
                 let error = cursor.err(format!("callsign does not have the option '{option}' yet"));
                 return Err(
                     error.help("take the option out, or stay with CoreDNS until it is there")

@@ -12,7 +12,7 @@ use hickory_proto::rr::RecordType;
 use super::{Asked, Resolved, State};
 use crate::answer::{Answer, Body, Data, NameSpec, RecordSet, RecordsBuilder, Section};
 use crate::chain::{Outcome, Reply};
-use crate::kubernetes::name::{self, Grammar, Parsed};
+use crate::kubernetes::name::{self, Parsed};
 use crate::kubernetes::zone::{Entry, Found, Shape};
 use crate::name::{MAX_NAME, Name};
 use crate::query::Query;
@@ -161,11 +161,11 @@ fn follow(state: &State, query: &Query<'_>, asked: Asked<'_>, entry: &Entry) -> 
 
 /// What stands at a name of the zone, of which these are the labels left of the zone.
 fn at(state: &State, query: &Query<'_>, asked: Asked<'_>, head: &[u8]) -> At {
-    let parsed = name::parse(head, Grammar::Cluster);
+    let parsed = name::parse(head, asked.grammar);
     let data = if parsed == Parsed::NameServer && asked.has_name_server(query) {
         state.name_server_addresses(query, asked.zone_at)
     } else {
-        match state.cluster.find(&state.view, &parsed) {
+        match state.find(Asked { parsed, ..asked }) {
             Found::ExternalName(entry) => return At::ExternalName(entry),
             Found::Service(selection) => match query.qtype {
                 RecordType::A => selection.v4().map(Data::ManyA),

@@ -9,7 +9,7 @@ use super::{Asked, MOST_SOA_TTL, Resolved, State};
 use crate::answer::{Answer, Data, NameSpec, RecordSet, Section, SoaShape};
 use crate::kubernetes::name;
 use crate::kubernetes::name::Parsed;
-use crate::kubernetes::zone::{Found, Label, NameServer, Pointers, Selection};
+use crate::kubernetes::zone::{Found, Label, NameServer, Pointers, Selection, Target};
 use crate::name::{MAX_NAME, Name};
 use crate::query::Query;
 
@@ -37,18 +37,18 @@ static SOA: SoaShape = SoaShape {
 };
 
 impl State {
-    pub(super) fn soa(&self, zone_at: u8, section: Section) -> RecordSet {
+    pub(super) fn soa(&self, asked: Asked<'_>, section: Section) -> RecordSet {
         RecordSet {
             section,
-            owner: NameSpec::Asked(zone_at),
+            owner: NameSpec::Asked(asked.zone_at),
             ttl: self.ttl.min(MOST_SOA_TTL),
-            data: Data::Soa(&SOA, self.cluster.serial(), self.ttl),
+            data: Data::Soa(&SOA, self.serial(asked.grammar), self.ttl),
         }
     }
 
-    pub(super) fn apex_soa(&self, query: &Query<'_>) -> Answer {
+    pub(super) fn apex_soa(&self, query: &Query<'_>, asked: Asked<'_>) -> Answer {
         let mut answer = Self::answer(query);
-        answer.push(query, self.soa(0, Section::Answer));
+        answer.push(query, self.soa(asked, Section::Answer));
         answer
     }
 
@@ -110,7 +110,7 @@ impl State {
         let names: Vec<Option<NameSpec>> = srv
             .targets
             .iter()
-            .map(|label| in_zone(query, head(label.as_ref(), service.key), asked.zone_at))
+            .map(|target| in_zone(query, head(*target, service.key), asked.zone_at))
             .collect();
         let name = |place: usize| names.get(place)?.clone();
         let mut is_empty = true;
@@ -189,7 +189,7 @@ impl State {
     pub(super) fn pointers<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
         let Some(address) = name::reverse(query.lower.as_bytes()) else {
             // The name server's name is none here, as in CoreDNS.
-            return match self.cluster.find(&self.view, &asked.parsed) {
+            return match self.find(asked) {
                 Found::Nothing => Resolved::NameError,
                 _ => Resolved::NoData,
             };
@@ -199,7 +199,7 @@ impl State {
             Pointers::Service(service) => vec![head(None, service.name())],
             Pointers::Endpoints(endpoints) => endpoints
                 .iter()
-                .map(|(service, label)| head(Some(label), service.name()))
+                .map(|(service, label)| head(Some(alone(*label)), service.name()))
                 .collect(),
         };
         let targets: Vec<Name> = heads
@@ -229,7 +229,7 @@ impl State {
     fn name_servers(&self, query: &Query<'_>, zone_at: u8) -> Vec<(NameSpec, IpAddr)> {
         let local = self.local_addresses();
         let named = |server: NameServer| {
-            let head = head(server.endpoint.as_ref(), server.service.name());
+            let head = head(server.endpoint.map(alone), server.service.name());
             Some((in_zone(query, head, zone_at)?, server.address))
         };
         match self.cluster.name_servers(&self.view, local) {
@@ -316,16 +316,24 @@ fn in_zone(query: &Query<'_>, head: Arc<[u8]>, zone_at: u8) -> Option<NameSpec> 
     fits.then_some(NameSpec::Under(head, zone_at))
 }
 
-/// The labels `[ENDPOINT.]SERVICE.NAMESPACE.svc`.
-fn head(endpoint: Option<&Label>, service: &[u8]) -> Arc<[u8]> {
+/// An endpoint in a zone of one cluster.
+fn alone(label: Label) -> Target {
+    Target {
+        label,
+        cluster: None,
+    }
+}
+
+/// The labels `[ENDPOINT.[CLUSTER.]]SERVICE.NAMESPACE.svc`.
+fn head(endpoint: Option<Target>, service: &[u8]) -> Arc<[u8]> {
     let mut name = Vec::with_capacity(service.len() + SERVICES.len() + 64);
     // A pod's name may hold dots: as in CoreDNS it is several labels of a target then.
-    let label = endpoint.map(Label::as_bytes).unwrap_or_default();
-    for label in label
-        .split(|byte| *byte == b'.')
-        .filter(|label| !label.is_empty())
-    {
-        push_label(&mut name, label);
+    let labels = endpoint.map(|target| [Some(target.label), target.cluster]);
+    for label in labels.iter().flatten().flatten() {
+        let labels = label.as_bytes().split(|byte| *byte == b'.');
+        for label in labels.filter(|label| !label.is_empty()) {
+            push_label(&mut name, label);
+        }
     }
     name.extend_from_slice(service);
     name.extend_from_slice(SERVICES);

@@ -34,6 +34,8 @@ const AWAY: Duration = Duration::from_millis(200);
 const SAY: Duration = Duration::from_millis(500);
 
 const TARGET: &str = "plugin/kubernetes";
+/// Selects the slices of imports.
+const IMPORTED: &str = "multicluster.kubernetes.io/service-name";
 
 const AGE: Desc = Desc {
     name: "callsign_kubernetes_api_stale_seconds",
@@ -68,19 +70,23 @@ pub(super) fn attach(config: &Config, setup: &mut Setup<'_>) -> Arc<Zone> {
 
 fn of_manifests(from: manifests::Source, config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
     let with_pods = config.view.pods == Pods::Verified;
+    let with_imports = !config.multicluster.is_empty();
     let key = format!(
-        "kubernetes manifests {from:?} pods={with_pods} labels={:?} namespace_labels={:?}",
+        "kubernetes manifests {from:?} pods={with_pods} imports={with_imports} labels={:?} \
+         namespace_labels={:?}",
         config.labels, config.namespace_labels
     );
     // Both were parsed when the directive was read.
     let options = Options {
         pods: with_pods,
+        imports: with_imports,
         labels: selector::parse(&config.labels).unwrap_or_default(),
         namespace_labels: selector::parse(&config.namespace_labels).unwrap_or_default(),
     };
     setup.shared.keep(key, || {
         let mut kinds = vec![Kind::Namespace, Kind::Service, Kind::EndpointSlice];
         kinds.extend(with_pods.then_some(Kind::Pod));
+        kinds.extend(with_imports.then_some(Kind::ServiceImport));
         let (store, zone) = store::new(&kinds);
         let manifests = Manifests::new(from, options);
         let task: Task = Box::new(move |stop| {
@@ -162,7 +168,8 @@ fn whole_name(access: &Access, resources: &[Resource]) -> String {
 fn name_of(access: &Access, resources: &[Resource]) -> String {
     let mut name = access.to_string();
     for resource in resources {
-        let is_extra = resource.kind == Kind::Pod || !resource.labels.is_empty();
+        let is_extra =
+            matches!(resource.kind, Kind::Pod | Kind::ServiceImport) || !resource.labels.is_empty();
         if is_extra {
             // Writing to a text does not fail.
             let _ = write!(name, ", {}s {}", resource.kind.name(), resource.labels);
@@ -199,11 +206,24 @@ fn resources(config: &Config) -> Vec<Resource> {
         of(Kind::Namespace, &config.namespace_labels),
         of(Kind::Service, &config.labels),
     ];
+    let has_imports = !config.multicluster.is_empty();
     if config.view.endpoints {
         resources.push(of(Kind::EndpointSlice, &config.labels));
+    } else if has_imports {
+        // `noendpoints` is not said of imports.
+        let labels = [config.labels.as_str(), IMPORTED];
+        let labels = labels.into_iter().filter(|labels| !labels.is_empty());
+        resources.push(of(
+            Kind::EndpointSlice,
+            &labels.collect::<Vec<_>>().join(","),
+        ));
     }
     if config.view.pods == Pods::Verified {
         resources.push(of(Kind::Pod, &config.labels));
+    }
+    if has_imports {
+        // As CoreDNS asks for them: the selector of namespaces.
+        resources.push(of(Kind::ServiceImport, &config.namespace_labels));
     }
     resources
 }

@@ -6,6 +6,7 @@
 mod access;
 mod chains;
 mod churn;
+mod imports;
 mod options;
 mod shapes;
 

@@ -120,16 +120,18 @@ impl Shared {
             "/api/v1/services" => Kind::Service,
             "/apis/discovery.k8s.io/v1/endpointslices" => Kind::EndpointSlice,
             "/api/v1/pods" => Kind::Pod,
+            "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports" => Kind::ServiceImport,
             _ => return None,
         };
         let labels = asked.parameters.get("labelSelector");
         let labels = selector::parse(labels.map_or("", String::as_str)).ok()?;
         let mut options = Options {
             pods: true,
+            imports: true,
             ..Options::default()
         };
         match kind {
-            Kind::Namespace => options.namespace_labels = labels,
+            Kind::Namespace | Kind::ServiceImport => options.namespace_labels = labels,
             _ => options.labels = labels,
         }
         let objects = data::load(&self.manifests, options).ok()?;

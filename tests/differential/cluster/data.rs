@@ -21,6 +21,8 @@ pub(crate) enum Data {
     Outside,
     /// `config/cluster`, and who asks is a pod of it.
     Pods,
+    /// Services of several clusters.
+    Imports,
     /// A random cluster.
     Random(u64),
     /// Nobody can tell: there is no directory, and the API server answers nothing.
@@ -49,6 +51,10 @@ impl Data {
                 copy(SAMPLE, &into.join("sample"))?;
                 write(&into.join("pods"), &pods())
             }
+            Self::Imports => {
+                copy(SAMPLE, &into.join("sample"))?;
+                write(&into.join("imports"), &imports())
+            }
             Self::Random(seed) => write(into, &random::manifests(*seed)),
             Self::Unknown => Ok(()),
         }
@@ -58,6 +64,7 @@ impl Data {
     pub(crate) fn objects(&self, manifests: &Path) -> Result<Vec<Object>, String> {
         let options = Options {
             pods: true,
+            imports: true,
             ..Options::default()
         };
         match self {
@@ -101,6 +108,69 @@ fn write(into: &Path, manifests: &Value) -> Result<(), String> {
     std::fs::create_dir_all(into)
         .and_then(|()| std::fs::write(into.join("cluster.json"), manifests.to_string()))
         .map_err(|error| format!("{}: {error}", into.display()))
+}
+
+/// Services of several clusters, of all kinds and with parts of all kinds.
+fn imports() -> Value {
+    let import = |namespace: &str, name: &str, spec: Value| {
+        json!({
+            "apiVersion": "multicluster.x-k8s.io/v1alpha1",
+            "kind": "ServiceImport",
+            "metadata": {"namespace": namespace, "name": name, "labels": {"exposed": "yes"}},
+            "spec": spec,
+        })
+    };
+    let two = json!([
+        {"name": "http", "port": 80},
+        {"name": "dns", "port": 53, "protocol": "UDP"},
+    ]);
+    let slice = |number: u8, service: &str, cluster: &str, endpoints: Value| {
+        let mut slice = json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "namespace": "default",
+                "name": format!("imported-{service}-{number}"),
+                "labels": {"multicluster.kubernetes.io/service-name": service},
+            },
+            "ports": [{"name": "http", "port": 80}],
+            "endpoints": endpoints,
+        });
+        let labels = &mut slice["metadata"]["labels"];
+        if !cluster.is_empty() {
+            labels["multicluster.kubernetes.io/source-cluster"] = json!(cluster);
+        }
+        // As most implementations do, for kube-proxy: the slice is one of a Service here too.
+        if cluster == "north" {
+            labels["kubernetes.io/service-name"] = json!("derived");
+        }
+        slice
+    };
+    let ready = |ip: &str, host: &str| json!({"addresses": [ip], "hostname": host});
+    let pod = |ip: &str, name: &str| json!({"addresses": [ip], "targetRef": {"kind": "Pod", "name": name}});
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "imports-only", "labels": {"exposed": "yes"}}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "default", "name": "derived"},
+            "spec": {"clusterIP": "10.96.250.1", "ports": two}},
+        import("default", "both", json!({"type": "ClusterSetIP", "ips": ["10.200.0.1", "fd00:200::1"], "ports": two})),
+        import("default", "web", json!({"type": "ClusterSetIP", "ips": ["10.200.0.2"], "ports": two})),
+        import("default", "no-port", json!({"type": "ClusterSetIP", "ips": ["10.200.0.3"]})),
+        import("default", "no-address", json!({"type": "ClusterSetIP", "ports": two})),
+        import("default", "db", json!({"type": "Headless", "ports": two})),
+        import("default", "empty", json!({"type": "Headless", "ports": two})),
+        import("default", "kubernetes", json!({"type": "ClusterSetIP", "ips": ["10.200.0.4"], "ports": two})),
+        import("imports-only", "far", json!({"type": "ClusterSetIP", "ips": ["10.200.0.5"], "ports": two})),
+        slice(1, "web", "east", json!([ready("10.1.0.1", "web-0"), pod("10.1.0.2", "web-x")])),
+        slice(2, "web", "west", json!([ready("10.2.0.1", "web-0"), {"addresses": ["10.2.0.2"], "conditions": {"ready": false}}])),
+        slice(1, "db", "east", json!([ready("10.1.0.3", "db-0"), ready("10.1.0.4", "db-1")])),
+        slice(2, "db", "West", json!([ready("10.2.0.3", "db-0"), pod("10.2.0.4", "db.with.dots")])),
+        slice(3, "db", "east", json!([ready("fd00:1::3", "db-0")])),
+        slice(4, "db", "north", json!([ready("10.3.0.1", "db-0"), ready("10.3.0.2", "")])),
+        import("default", "nowhere", json!({"type": "Headless", "ports": two})),
+        slice(1, "nowhere", "", json!([ready("10.1.0.7", "a")])),
+        slice(1, "no-port", "east", json!([ready("10.1.0.5", "a")])),
+        slice(1, "no-import", "east", json!([ready("10.1.0.6", "a")])),
+    ]})
 }
 
 /// A pod with the address that questions of this suite come from.

@@ -27,8 +27,11 @@ pub(crate) const DEPARTURES: &[Departure] = &[
         name: UNREADABLE,
         is_shown: |theirs, ours| {
             let is_silent = theirs == ["no reply"];
+            let starts = |start| ours.iter().any(|line| line.starts_with(start));
+            let leads_nowhere =
+                starts("NXDOMAIN") && ours.iter().any(|line| line.ends_with(" PTR"));
             (is_silent || theirs.iter().any(|line| holds_no_name(line)))
-                && ours.iter().any(|line| line.starts_with("NOERROR"))
+                && (starts("NOERROR") || is_silent && leads_nowhere)
                 && !ours.iter().any(|line| holds_no_name(line))
         },
     },

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr};
 
-use callsign::kubernetes::object::{EndpointSlice, Object, Port, Service, ServiceKind};
+use callsign::kubernetes::object::{EndpointSlice, Import, Object, Port, Service, ServiceKind};
 
 /// A namespace that no cluster of this suite has.
 const NOWHERE: &str = "nowhere";
@@ -95,8 +95,16 @@ pub(crate) fn names(objects: &[Object], zones: &[&str]) -> Vec<String> {
     for object in objects {
         match object {
             Object::Namespace(_) => {}
-            Object::Service(service) => names.of_service(service, zones),
-            Object::EndpointSlice(slice) => names.of_slice(slice, zones),
+            Object::Service(service) | Object::ServiceImport(service) => {
+                names.of_service(service, zones);
+            }
+            Object::EndpointSlice(slice) => {
+                names.of_slice(slice, &slice.service, zones);
+                if let Some(import) = &slice.import {
+                    names.of_slice(slice, &import.service, zones);
+                    names.of_import(slice, import, zones);
+                }
+            }
             Object::Pod(pod) => {
                 for ip in &pod.ips {
                     names.of_pod(*ip, &pod.key.namespace, zones);
@@ -115,6 +123,7 @@ fn namespaces(objects: &[Object]) -> BTreeSet<&str> {
         Object::Service(service) => &service.key.namespace,
         Object::EndpointSlice(slice) => &slice.key.namespace,
         Object::Pod(pod) => &pod.key.namespace,
+        Object::ServiceImport(import) => &import.key.namespace,
     });
     known.chain([NOWHERE]).collect()
 }
@@ -227,9 +236,29 @@ impl Names {
         }
     }
 
-    fn of_slice(&mut self, slice: &EndpointSlice, zones: &[&str]) {
+    /// The endpoints of an import by their clusters.
+    fn of_import(&mut self, slice: &EndpointSlice, import: &Import, zones: &[&str]) {
+        let base = format!("{}.{}.svc", import.service, slice.key.namespace);
+        for (endpoint, zone) in slice
+            .endpoints
+            .iter()
+            .flat_map(|endpoint| zones.iter().map(move |zone| (endpoint, zone)))
+        {
+            let addresses = endpoint.addresses.iter().map(|ip| dashed(*ip));
+            let named = [&endpoint.hostname, &endpoint.pod].into_iter().flatten();
+            for label in named.map(|name| name.to_string()).chain(addresses) {
+                for cluster in [&*import.cluster, "east", "west", "nowhere", "_east"] {
+                    self.with_cases(&format!("{label}.{cluster}.{base}"), zone);
+                    self.add(format_args!("_{label}.{cluster}.{base}.{zone}"));
+                    self.add(format_args!("x.{label}.{cluster}.{base}.{zone}"));
+                }
+            }
+        }
+    }
+
+    fn of_slice(&mut self, slice: &EndpointSlice, service: &str, zones: &[&str]) {
         let namespace = &slice.key.namespace;
-        let base = format!("{}.{namespace}.svc", slice.service);
+        let base = format!("{service}.{namespace}.svc");
         for zone in zones {
             self.of_ports(&slice.ports, &base, zone);
             for endpoint in &slice.endpoints {

@@ -94,6 +94,7 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
     variants.extend(other());
     variants.extend(outside());
     variants.push(search_lists());
+    variants.extend(of_several_clusters());
     for (number, options) in RANDOM_OPTIONS.iter().enumerate() {
         let seed = seed.wrapping_add(number as u64);
         variants.push(Variant {
@@ -362,6 +363,45 @@ fn outside() -> Vec<Variant> {
                      {of_cluster}
                    }}
                    forward . @world
+                 }}"
+            ),
+        )
+    };
+    variants.into_iter().map(variant).collect()
+}
+
+/// Variants with `multicluster`.
+fn of_several_clusters() -> Vec<Variant> {
+    let variants = [
+        ("names of several clusters", ""),
+        (
+            "names of several clusters, by pods",
+            "endpoint_pod_names\n pods verified\n ttl 30",
+        ),
+        (
+            "names of several clusters, with options",
+            "ignore empty_service\n namespace_labels exposed=yes",
+        ),
+        (
+            "names of several clusters, in some namespaces",
+            "namespaces imports-only kube-system\n fallthrough",
+        ),
+        ("names of several clusters, and no endpoints", "noendpoints"),
+    ];
+    let variant = |(title, options): (&str, &str)| Variant {
+        data: Data::Imports,
+        ..block(
+            title,
+            &["cluster.local", "clusterset.local"],
+            &format!(
+                ".:@port {{
+                   bind 127.0.0.1
+                   kubernetes cluster.local Clusterset.local in-addr.arpa ip6.arpa {{
+                     endpoint @api
+                     multicluster clusterset.local
+                     {options}
+                   }}
+                   whoami
                  }}"
             ),
         )

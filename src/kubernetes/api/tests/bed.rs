@@ -155,6 +155,7 @@ pub(super) fn resource(kind: Kind) -> api_server::Resource {
         Kind::Service => api_server::Resource::Services,
         Kind::EndpointSlice => api_server::Resource::EndpointSlices,
         Kind::Pod => api_server::Resource::Pods,
+        Kind::ServiceImport => api_server::Resource::ServiceImports,
     }
 }
 

@@ -654,6 +654,7 @@ spec: {{selector: {{app: web}}, clusterIP: None}}
     let filtered = |labels: &str, namespace_labels: &str| {
         let options = Options {
             pods: true,
+            imports: true,
             labels: selector::parse(labels).expect("a selector"),
             namespace_labels: selector::parse(namespace_labels).expect("a selector"),
         };

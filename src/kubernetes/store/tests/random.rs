@@ -283,6 +283,7 @@ fn odd_object() -> impl Strategy<Value = Object> {
                 endpoints,
                 ports,
                 triggered: None,
+                import: None,
             })
         },
     );

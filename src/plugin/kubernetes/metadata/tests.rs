@@ -23,12 +23,13 @@ fn state(zones: &[&str], pods: Pods) -> Arc<State> {
     };
     store.apply(Event::Apply(Object::Pod(pod)), 0);
     Arc::new(State {
-        zones: zones.iter().map(|zone| Apex::new(&n(zone))).collect(),
+        zones: zones.iter().map(|zone| Apex::new(&n(zone), &[])).collect(),
         primary: n(zones[0]),
         view: View {
             pods,
             ..View::default()
         },
+        view_of_imports: View::default(),
         ttl: 5,
         fall: Fall::default(),
         cluster,

@@ -1,0 +1,100 @@
+//! EndpointSlices: the parts of Services, and of Services of several clusters.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::text::{Address, Text, nullable};
+use super::{Labels, Metadata, Wire, WirePort, addresses, ports};
+use crate::kubernetes::object::{self, Endpoint, Object};
+
+/// An EndpointSlice, as far as names go.
+#[derive(Deserialize)]
+pub(super) struct EndpointSlice<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    endpoints: Vec<WireEndpoint<'a>>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    ports: Vec<WirePort<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct WireEndpoint<'a> {
+    #[serde(deserialize_with = "nullable")]
+    addresses: Vec<Address>,
+    #[serde(deserialize_with = "nullable")]
+    conditions: Conditions,
+    #[serde(borrow)]
+    hostname: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    target_ref: Reference<'a>,
+    #[serde(borrow)]
+    node_name: Text<'a>,
+    #[serde(borrow)]
+    zone: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Conditions {
+    ready: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Reference<'a> {
+    #[serde(borrow)]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    name: Text<'a>,
+}
+
+impl<'de> Wire<'de> for EndpointSlice<'de> {
+    fn metadata(&self) -> &Metadata<'de> {
+        &self.metadata
+    }
+
+    fn object(self) -> Option<Object> {
+        let metadata = &self.metadata;
+        Some(Object::EndpointSlice(object::EndpointSlice {
+            key: metadata.key(),
+            service: Arc::from(&*metadata.labels.service_name.0),
+            endpoints: self.endpoints.iter().map(WireEndpoint::slim).collect(),
+            ports: ports(&self.ports),
+            triggered: nanoseconds(&metadata.annotations.triggered.0),
+            import: metadata.labels.import().map(Box::new),
+        }))
+    }
+}
+
+impl WireEndpoint<'_> {
+    fn slim(&self) -> Endpoint {
+        let target = Some(&self.target_ref).filter(|target| target.kind.0 == "Pod");
+        Endpoint {
+            addresses: addresses(&self.addresses),
+            ready: self.conditions.ready.unwrap_or(true),
+            hostname: self.hostname.some(),
+            pod: target.and_then(|target| target.name.some()),
+            node: self.node_name.some(),
+            zone: self.zone.some(),
+        }
+    }
+}
+
+impl Labels<'_> {
+    fn import(&self) -> Option<object::Import> {
+        (!self.import_name.0.is_empty()).then(|| object::Import {
+            service: Arc::from(&*self.import_name.0),
+            cluster: Arc::from(&*self.source_cluster.0),
+        })
+    }
+}
+
+/// Unix time in nanoseconds.
+fn nanoseconds(time: &str) -> Option<u64> {
+    let time: Timestamp = time.parse().ok()?;
+    u64::try_from(time.as_nanosecond()).ok()
+}
