@@ -190,6 +190,33 @@ pub fn reverse(name: &[u8]) -> Option<IpAddr> {
     reverse6(name.strip_suffix(b"\x03ip6\x04arpa")?)
 }
 
+/// The name of an address that [`reverse`] reads, in wire form and without the root.
+#[must_use]
+pub fn name_of_address(address: IpAddr) -> Vec<u8> {
+    let mut name = Vec::new();
+    let mut push = |label: &str| {
+        // None of these labels is longer than seven bytes.
+        name.push(label.len() as u8);
+        name.extend_from_slice(label.as_bytes());
+    };
+    match address {
+        IpAddr::V4(address) => {
+            let octets = address.octets();
+            octets.iter().rev().for_each(|octet| push(&octet.to_string()));
+            push("in-addr");
+        }
+        IpAddr::V6(address) => {
+            for octet in address.octets().iter().rev() {
+                push(&format!("{:x}", octet & 0xf));
+                push(&format!("{:x}", octet >> 4));
+            }
+            push("ip6");
+        }
+    }
+    push("arpa");
+    name
+}
+
 /// The labels of a Service and its namespace in wire form: the [`Service::key`] of a question for
 /// it. `None` where one of them is no label.
 #[must_use]

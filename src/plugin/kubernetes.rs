@@ -10,6 +10,7 @@ mod external;
 mod metadata;
 mod records;
 mod source;
+mod transfer;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -27,6 +28,7 @@ use crate::query::{Query, Step};
 use super::autopath;
 use super::fall::Fall;
 use super::setup::{Setup, SetupError};
+use super::transfer::Transfers;
 use config::Config;
 
 pub(super) use cluster::Cluster;
@@ -111,6 +113,9 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let search = autopath::search_list::of_machine(setup.environment);
     let state = Arc::new(State::new(config, cluster, place, listens_on_all));
     cluster::offer(setup, &state, search);
+    if let Some(transfers) = Transfers::of(setup) {
+        transfers.offer(Arc::new(transfer::Zones(state.clone())));
+    }
     setup.push(Kubernetes { state });
     Ok(())
 }
@@ -250,11 +255,18 @@ impl State {
 
     /// What a name stands for, in the cluster or in several.
     fn find<'q>(&self, asked: Asked<'q>) -> Found<'q> {
-        match (self.imports(asked.grammar), &asked.parsed) {
-            (Some(imports), Parsed::Service(_)) => {
-                imports.find(&self.view_of_imports, &asked.parsed)
-            }
-            _ => self.cluster.find(&self.view, &asked.parsed),
+        let zone = match asked.parsed {
+            Parsed::Service(_) => self.imports(asked.grammar),
+            _ => None,
+        };
+        let zone = zone.unwrap_or(&self.cluster);
+        zone.find(self.view_of(asked.grammar), &asked.parsed)
+    }
+
+    fn view_of(&self, grammar: Grammar) -> &View {
+        match grammar {
+            Grammar::Imports => &self.view_of_imports,
+            _ => &self.view,
         }
     }
 

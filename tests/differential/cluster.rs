@@ -17,13 +17,14 @@ mod names;
 mod object;
 mod random;
 mod server;
+mod transfer;
 mod variant;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::subject::Subject;
 use api::Api;
-use ask::Pair;
+use ask::{Depth, Pair};
 use compare::Compared;
 use server::Server;
 use variant::{Told, Variant};
@@ -130,7 +131,10 @@ fn run(variant: &Variant, coredns: &Subject, callsign: &Subject) -> Result<Compa
         callsign: callsign.address,
         compared: Compared::new(&variant.title, variant.departures),
     };
-    servers.ask_all(&names, variant.depth)?;
+    match variant.depth {
+        Depth::Transfers => servers.transfer_all(variant.zones, &names)?,
+        depth => servers.ask_all(&names, depth)?,
+    }
     if servers.compared.answered == 0 {
         return Err("CoreDNS answered nothing: nothing was compared".to_owned());
     }

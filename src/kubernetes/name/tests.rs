@@ -214,6 +214,16 @@ fn two_labels_left_of_an_import_are_an_endpoint_and_its_cluster() {
     );
 }
 
+#[test]
+fn the_name_of_an_address_is_the_one_that_leads_to_it() {
+    for address in ["10.96.0.1", "255.0.25.199", "::1", "fd00:10:96::a", "2001:db8::"] {
+        let address: IpAddr = address.parse().unwrap();
+        assert_eq!(reverse(&name_of_address(address)), Some(address));
+    }
+    let name = name_of_address("10.96.0.1".parse().unwrap());
+    assert_eq!(name, b"\x011\x010\x0296\x0210\x07in-addr\x04arpa");
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..80)) {

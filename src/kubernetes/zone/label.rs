@@ -42,7 +42,8 @@ impl Label {
     }
 
     /// A text as a label, cut where it is longer than one; `None` where it is empty.
-    pub(super) fn of_text(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Self> {
         let mut label = Self::empty();
         label.push(text.as_bytes());
         (!text.is_empty()).then_some(label)

@@ -59,6 +59,17 @@ impl Zone {
         })
     }
 
+    /// All addresses that may lead somewhere, in their order. For transfers: it goes over the
+    /// whole cluster, locking a part at a time.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let mut addresses = Vec::new();
+        self.owners.for_each(|address, _| addresses.push(address));
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+
     /// The name servers of the zone: the names and addresses of the Services that have an
     /// endpoint of one of these addresses, the server's own. `None` where there is no such
     /// endpoint: then the server goes by `ns.dns`.

@@ -26,9 +26,9 @@ const NAME_SERVER: &[u8] = b"\x02ns\x03dns";
 /// The subtree of Services, in front of the zone.
 const SERVICES: &[u8] = b"\x03svc";
 /// The weight of all SRV records of a name together.
-const WHOLE_WEIGHT: usize = 100;
+pub(super) const WHOLE_WEIGHT: usize = 100;
 
-static SOA: SoaShape = SoaShape {
+pub(super) static SOA: SoaShape = SoaShape {
     mname: NAME_SERVER,
     rname: b"\x0ahostmaster",
     refresh: 7200,
@@ -194,18 +194,11 @@ impl State {
                 _ => Resolved::NoData,
             };
         };
-        let heads = match self.cluster.pointers(&self.view, address) {
-            Pointers::Nothing => return Resolved::NameError,
-            Pointers::Service(service) => vec![head(None, service.name())],
-            Pointers::Endpoints(endpoints) => endpoints
-                .iter()
-                .map(|(service, label)| head(Some(alone(*label)), service.name()))
-                .collect(),
-        };
-        let targets: Vec<Name> = heads
-            .iter()
-            .filter_map(|head| self.in_primary(head))
-            .collect();
+        let pointers = self.cluster.pointers(&self.view, address);
+        if pointers == Pointers::Nothing {
+            return Resolved::NameError;
+        }
+        let targets = self.targets(&pointers);
         if targets.is_empty() {
             return Resolved::NoData;
         }
@@ -217,6 +210,20 @@ impl State {
         Resolved::Found(answer)
     }
 
+    /// The names that an address leads to.
+    pub(super) fn targets(&self, pointers: &Pointers) -> Vec<Name> {
+        let heads = match pointers {
+            Pointers::Nothing => Vec::new(),
+            Pointers::Service(service) => vec![head(None, service.name())],
+            Pointers::Endpoints(endpoints) => endpoints
+                .iter()
+                .map(|(service, label)| head(Some(alone(*label)), service.name()))
+                .collect(),
+        };
+        let targets = heads.iter().filter_map(|head| self.in_primary(head));
+        targets.collect()
+    }
+
     /// Labels in front of the plugin's primary zone, as one name. `None` where it is too long.
     fn in_primary(&self, head: &[u8]) -> Option<Name> {
         let wire = [head, self.primary.view().as_bytes()].concat();
@@ -225,27 +232,33 @@ impl State {
             .map(crate::name::NameRef::to_name)
     }
 
-    /// The name servers: the Services that lead to this server, or else `ns.dns`.
-    fn name_servers(&self, query: &Query<'_>, zone_at: u8) -> Vec<(NameSpec, IpAddr)> {
+    /// The name servers: the Services that lead to this server, or else `ns.dns`. The labels left
+    /// of the zone, and an address.
+    pub(super) fn name_servers(&self) -> Vec<(Arc<[u8]>, IpAddr)> {
         let local = self.local_addresses();
         let named = |server: NameServer| {
             let head = head(server.endpoint.map(alone), server.service.name());
-            Some((in_zone(query, head, zone_at)?, server.address))
+            (head, server.address)
         };
         match self.cluster.name_servers(&self.view, local) {
-            Some(servers) => servers.into_iter().filter_map(named).collect(),
+            Some(servers) => servers.into_iter().map(named).collect(),
             None => {
-                let own = NameSpec::Under(Arc::from(NAME_SERVER), zone_at);
-                local
-                    .iter()
-                    .map(|address| (own.clone(), *address))
-                    .collect()
+                let own: Arc<[u8]> = NAME_SERVER.into();
+                let own = local.iter().map(|address| (own.clone(), *address));
+                own.collect()
             }
         }
     }
 
+    /// Those whose names can be.
+    fn named_servers(&self, query: &Query<'_>, zone_at: u8) -> Vec<(NameSpec, IpAddr)> {
+        let servers = self.name_servers().into_iter();
+        let named = |(head, address)| Some((in_zone(query, head, zone_at)?, address));
+        servers.filter_map(named).collect()
+    }
+
     pub(super) fn apex_ns<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
-        let servers = self.name_servers(query, asked.zone_at);
+        let servers = self.named_servers(query, asked.zone_at);
         if servers.is_empty() {
             return Resolved::NoData;
         }
@@ -279,7 +292,7 @@ impl State {
     /// there is none.
     pub(super) fn name_server_addresses(&self, query: &Query<'_>, zone_at: u8) -> Option<Data> {
         let mut all = Vec::new();
-        for (_, address) in self.name_servers(query, zone_at) {
+        for (_, address) in self.named_servers(query, zone_at) {
             if !all.contains(&address) {
                 all.push(address);
             }
@@ -325,7 +338,7 @@ fn alone(label: Label) -> Target {
 }
 
 /// The labels `[ENDPOINT.[CLUSTER.]]SERVICE.NAMESPACE.svc`.
-fn head(endpoint: Option<Target>, service: &[u8]) -> Arc<[u8]> {
+pub(super) fn head(endpoint: Option<Target>, service: &[u8]) -> Arc<[u8]> {
     let mut name = Vec::with_capacity(service.len() + SERVICES.len() + 64);
     // A pod's name may hold dots: as in CoreDNS it is several labels of a target then.
     let labels = endpoint.map(|target| [Some(target.label), target.cluster]);

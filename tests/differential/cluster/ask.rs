@@ -57,6 +57,8 @@ pub(crate) enum Depth {
     Brief,
     /// Every name with every type, and a sample of the questions in other ways.
     Full,
+    /// Whole zones, by zone transfer.
+    Transfers,
 }
 
 /// A name and a type.
@@ -110,6 +112,7 @@ impl Pair {
         let (types, shapes) = match depth {
             Depth::Brief => (FEW_TYPES, [].as_slice()),
             Depth::Full => (TYPES, SHAPES),
+            Depth::Transfers => return Ok(()),
         };
         let questions = questions(names, types);
         self.ask(&questions, &Shape::udp(""))?;

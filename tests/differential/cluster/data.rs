@@ -29,6 +29,9 @@ pub(crate) enum Data {
     Unknown,
 }
 
+/// The clusters that imports come from.
+pub(crate) const CLUSTERS: [&str; 3] = ["east", "West", "north"];
+
 const SAMPLE: &str = "config/cluster";
 const ODD: &str = "tests/data/clusters/odd";
 
@@ -161,7 +164,7 @@ fn imports() -> Value {
         import("default", "kubernetes", json!({"type": "ClusterSetIP", "ips": ["10.200.0.4"], "ports": two})),
         import("imports-only", "far", json!({"type": "ClusterSetIP", "ips": ["10.200.0.5"], "ports": two})),
         slice(1, "web", "east", json!([ready("10.1.0.1", "web-0"), pod("10.1.0.2", "web-x")])),
-        slice(2, "web", "west", json!([ready("10.2.0.1", "web-0"), {"addresses": ["10.2.0.2"], "conditions": {"ready": false}}])),
+        slice(2, "web", "West", json!([ready("10.2.0.1", "web-0"), {"addresses": ["10.2.0.2"], "conditions": {"ready": false}}])),
         slice(1, "db", "east", json!([ready("10.1.0.3", "db-0"), ready("10.1.0.4", "db-1")])),
         slice(2, "db", "West", json!([ready("10.2.0.3", "db-0"), pod("10.2.0.4", "db.with.dots")])),
         slice(3, "db", "east", json!([ready("fd00:1::3", "db-0")])),

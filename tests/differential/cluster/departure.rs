@@ -12,6 +12,9 @@ pub(crate) const UNSYNCED: &str = "name-errors-before-sync";
 /// A cluster that is told as a stream without an end.
 pub(crate) const UNCLOSED: &str = "list-never-closed";
 
+/// What a transfer holds; `transfer.rs` tells it from a difference.
+pub(crate) const TRANSFERRED: &str = "transferred-as-answered";
+
 /// A difference on purpose: its heading in docs/departures.md, and whether two replies show it.
 /// Only variants that name it may.
 pub(crate) struct Departure {
@@ -38,6 +41,10 @@ pub(crate) const DEPARTURES: &[Departure] = &[
     Departure {
         name: STORED,
         is_shown: is_stored,
+    },
+    Departure {
+        name: TRANSFERRED,
+        is_shown: |_, _| false,
     },
     Departure {
         name: UNSYNCED,

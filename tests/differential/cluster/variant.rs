@@ -2,7 +2,7 @@
 
 use super::ask::Depth;
 use super::data::Data;
-use super::departure::{STORED, UNCLOSED, UNREADABLE, UNSYNCED};
+use super::departure::{STORED, TRANSFERRED, UNCLOSED, UNREADABLE, UNSYNCED};
 
 /// A Corefile, and the cluster that it is run on.
 pub(crate) struct Variant {
@@ -95,6 +95,7 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
     variants.extend(outside());
     variants.push(search_lists());
     variants.extend(of_several_clusters());
+    variants.extend(transfers(seed));
     for (number, options) in RANDOM_OPTIONS.iter().enumerate() {
         let seed = seed.wrapping_add(number as u64);
         variants.push(Variant {
@@ -405,6 +406,73 @@ fn of_several_clusters() -> Vec<Variant> {
                  }}"
             ),
         )
+    };
+    variants.into_iter().map(variant).collect()
+}
+
+/// Variants whose zones are transferred.
+fn transfers(seed: u64) -> Vec<Variant> {
+    let one = &["cluster.local"][..];
+    let variants = [
+        ("transfers", Data::Sample, one, "bind 127.0.0.1", ""),
+        (
+            "transfers of random names",
+            Data::Random(seed),
+            one,
+            "bind 127.0.0.1",
+            "endpoint_pod_names\n ttl 60",
+        ),
+        (
+            "transfers of some random names",
+            Data::Random(seed.wrapping_add(1)),
+            one,
+            "bind 127.0.0.1",
+            "namespaces a svc\n ttl 3600",
+        ),
+        (
+            "transfers without endpoints",
+            Data::Random(seed),
+            one,
+            "bind 127.0.0.1",
+            "noendpoints",
+        ),
+        ("transfers with name servers", Data::Own, one, "", "ttl 30"),
+        (
+            "transfers with all addresses as name servers",
+            Data::Sample,
+            one,
+            "",
+            "",
+        ),
+        (
+            "transfers of names of several clusters",
+            Data::Imports,
+            &["cluster.local", "clusterset.local"][..],
+            "bind 127.0.0.1",
+            "multicluster clusterset.local",
+        ),
+    ];
+    let variant = |(title, data, zones, bind, options)| {
+        let all: &[&str] = zones;
+        let all = all.join(" ");
+        let corefile = format!(
+            ".:@port {{
+               {bind}
+               transfer {{
+                 to *
+               }}
+               kubernetes {all} in-addr.arpa ip6.arpa {{
+                 endpoint @api
+                 {options}
+               }}
+             }}"
+        );
+        Variant {
+            data,
+            depth: Depth::Transfers,
+            departures: &[TRANSFERRED],
+            ..block(title, zones, &corefile)
+        }
     };
     variants.into_iter().map(variant).collect()
 }

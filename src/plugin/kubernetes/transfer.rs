@@ -1,0 +1,273 @@
+//! The cluster's zones for other servers (`transfer`): what is answered, record by record.
+//!
+//! A zone of names has its Services and their endpoints, in the order of the Services' names; pods,
+//! of which nobody can tell all, are not in it, nor is `dns-version`. A reverse zone has the
+//! addresses that lead somewhere.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::vec::IntoIter;
+
+use hickory_proto::rr::{DNSClass, RecordType};
+
+use super::records::{SOA, WHOLE_WEIGHT, head};
+use super::{Apex, MOST_SOA_TTL, State};
+use crate::answer::{RdataRef, RecordRef, Records, RecordsBuilder, Section};
+use crate::kubernetes::name::{Grammar, name_of_address};
+use crate::kubernetes::object::{Port, Protocol};
+use crate::kubernetes::zone::{Entry, Label, Service, Shape, Slice, Target, View};
+use crate::name::{MAX_NAME, Name, NameParts, NameRef};
+use crate::plugin::transfer::{Export, Exported, Snapshot};
+
+/// The zones of a directive.
+pub(super) struct Zones(pub(super) Arc<State>);
+
+/// A zone, told in portions as they are taken.
+struct Portions {
+    state: Arc<State>,
+    zone: Name,
+    grammar: Grammar,
+    /// The SOA and NS records, which come first.
+    first: Option<Records>,
+    rest: Rest,
+}
+
+enum Rest {
+    Services(IntoIter<(Arc<Service>, Arc<Entry>)>),
+    Addresses(IntoIter<IpAddr>),
+}
+
+/// Writes records of a zone, each once.
+struct Writer<'z> {
+    zone: NameRef<'z>,
+    view: &'z View,
+    ttl: u32,
+    written: HashSet<Vec<u8>>,
+    builder: RecordsBuilder,
+}
+
+impl Export for Zones {
+    fn export(&self, zone: NameRef<'_>) -> Option<Exported> {
+        let state = &self.0;
+        let apex = state.zones.iter().find(|apex| apex.name.view() == zone)?;
+        let cluster = &state.cluster;
+        // Who gets a part takes it for the whole.
+        if !cluster.has_synced() && cluster.snapshot().is_none() {
+            return Some(Exported::NotYet);
+        }
+        // Before the records, so that a change meanwhile is one after this serial.
+        let serial = state.serial(apex.grammar);
+        let rest = if apex.grammar == Grammar::Reverse {
+            Rest::Addresses(state.addresses(apex))
+        } else {
+            let services = state.imports(apex.grammar).unwrap_or(cluster);
+            Rest::Services(services.services(state.view_of(apex.grammar)).into_iter())
+        };
+        let records = Portions {
+            first: Some(state.apex_records(apex, serial)),
+            state: state.clone(),
+            zone: apex.name.clone(),
+            grammar: apex.grammar,
+            rest,
+        };
+        Some(Exported::Zone(Snapshot {
+            serial,
+            records: Box::new(records.map(Arc::new)),
+        }))
+    }
+}
+
+impl Iterator for Portions {
+    type Item = Records;
+
+    fn next(&mut self) -> Option<Records> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        let mut writer = Writer::new(&self.state, self.grammar, self.zone.view());
+        match &mut self.rest {
+            Rest::Services(services) => {
+                let (service, entry) = services.next()?;
+                writer.service(&service, &entry);
+            }
+            Rest::Addresses(addresses) => {
+                let address = addresses.next()?;
+                let owner = name_of_address(address);
+                let pointers = self.state.cluster.pointers(&self.state.view, address);
+                for target in self.state.targets(&pointers) {
+                    writer.pointer(&owner, &target);
+                }
+            }
+        }
+        Some(writer.builder.finish())
+    }
+}
+
+impl State {
+    fn apex_records(&self, apex: &Apex, serial: u32) -> Records {
+        let zone = apex.name.view();
+        let mut writer = Writer::new(self, apex.grammar, zone);
+        writer.ttl = self.ttl.min(MOST_SOA_TTL);
+        let soa = RdataRef::Soa(&SOA, zone.into(), serial, self.ttl);
+        writer.push(&[], RecordType::SOA, &soa);
+        writer.ttl = self.ttl;
+        let servers = self.name_servers();
+        for (name, _) in &servers {
+            if let Some(name) = writer.name(name) {
+                writer.push(&[], RecordType::NS, &RdataRef::Name(name));
+            }
+        }
+        for (name, address) in servers {
+            writer.address(&name, address);
+        }
+        writer.builder.finish()
+    }
+
+    /// The addresses of a reverse zone, in their order.
+    fn addresses(&self, apex: &Apex) -> IntoIter<IpAddr> {
+        let mut addresses = self.cluster.addresses();
+        addresses.retain(|address| {
+            let mut name = name_of_address(*address);
+            name.push(0);
+            NameRef::parse(&name).is_ok_and(|name| name.is_in(apex.name.view()))
+        });
+        addresses.into_iter()
+    }
+}
+
+impl<'z> Writer<'z> {
+    fn new(state: &'z State, grammar: Grammar, zone: NameRef<'z>) -> Self {
+        Self {
+            zone,
+            view: state.view_of(grammar),
+            ttl: state.ttl,
+            written: HashSet::new(),
+            builder: RecordsBuilder::default(),
+        }
+    }
+
+    fn service(&mut self, service: &Service, entry: &Entry) {
+        let name = head(None, service.name());
+        match entry.shape() {
+            Shape::ExternalName(Some(target)) => {
+                if let Ok(target) = Name::from_text(target) {
+                    let target = RdataRef::Name(target.view().into());
+                    self.push(&name, RecordType::CNAME, &target);
+                }
+            }
+            Shape::Headless => {
+                for slice in entry.slices().iter().filter(|_| self.view.endpoints) {
+                    self.endpoints(service, slice, &name);
+                }
+            }
+            Shape::ClusterIp { .. } | Shape::Portless => self.own(entry, &name),
+            Shape::ExternalName(None) | Shape::Absent => {}
+        }
+    }
+
+    /// A Service's own addresses, and its ports.
+    fn own(&mut self, entry: &Entry, name: &[u8]) {
+        let v4 = entry.v4().iter().copied().map(IpAddr::V4);
+        let v6 = entry.v6().iter().copied().map(IpAddr::V6);
+        let mut has_address = false;
+        for address in v4.chain(v6) {
+            self.address(name, address);
+            has_address = true;
+        }
+        for port in entry.ports().iter().filter(|_| has_address) {
+            self.port(name, port, WHOLE_WEIGHT, name);
+            self.named_port(name, port, WHOLE_WEIGHT, name);
+        }
+    }
+
+    /// The endpoints of a headless Service that are in one slice. Unlike a Service's own, their
+    /// ports are found by name alone.
+    fn endpoints(&mut self, service: &Service, slice: &Slice, name: &[u8]) {
+        let weight = (WHOLE_WEIGHT / slice.ready().max(1)).max(1);
+        for endpoint in slice.endpoints() {
+            self.address(name, endpoint.address);
+            let target = Target {
+                label: endpoint.label(self.view.endpoint_pod_names),
+                cluster: Label::of_text(slice.cluster()),
+            };
+            let target = head(Some(target), service.name());
+            self.address(&target, endpoint.address);
+            for port in slice.ports() {
+                self.named_port(name, port, weight, &target);
+            }
+        }
+    }
+
+    /// `_PORT._PROTOCOL.NAME`, where the port has a name.
+    fn named_port(&mut self, name: &[u8], port: &Port, weight: usize, target: &[u8]) {
+        let protocol: &[u8] = match port.protocol {
+            Protocol::Tcp => b"\x04_tcp",
+            Protocol::Udp => b"\x04_udp",
+            Protocol::Sctp => b"\x05_sctp",
+        };
+        let length = u8::try_from(port.name.len() + 1).ok();
+        let Some(length @ 2..=63) = length else {
+            return;
+        };
+        let label = port.name.to_ascii_lowercase();
+        let owner = [&[length, b'_'][..], label.as_bytes(), protocol, name].concat();
+        self.port(&owner, port, weight, target);
+    }
+
+    fn port(&mut self, owner: &[u8], port: &Port, weight: usize, target: &[u8]) {
+        let weight = u16::try_from(weight).unwrap_or(u16::MAX);
+        // A slice may leave the number out, where every port is meant.
+        if port.number > 0
+            && let Some(target) = self.name(target)
+        {
+            let srv = RdataRef::Srv(0, weight, port.number, target);
+            self.push(owner, RecordType::SRV, &srv);
+        }
+    }
+
+    fn address(&mut self, owner: &[u8], address: IpAddr) {
+        match address {
+            IpAddr::V4(address) => self.push(owner, RecordType::A, &RdataRef::A(address)),
+            IpAddr::V6(address) => self.push(owner, RecordType::AAAA, &RdataRef::Aaaa(address)),
+        }
+    }
+
+    /// A PTR record of a whole name without the root.
+    fn pointer(&mut self, owner: &[u8], target: &Name) {
+        let below = owner.len() + 1 - self.zone.as_bytes().len();
+        let target = RdataRef::Name(target.view().into());
+        let owner = owner.get(..below).unwrap_or_default();
+        self.push(owner, RecordType::PTR, &target);
+    }
+
+    /// Labels in front of the zone; `None` where that is too long for a name.
+    fn name<'a>(&self, head: &'a [u8]) -> Option<NameParts<'a>>
+    where
+        'z: 'a,
+    {
+        let tail = self.zone;
+        (head.len() + tail.as_bytes().len() <= MAX_NAME).then_some(NameParts { head, tail })
+    }
+
+    /// Writes a record that is not written yet, and can be.
+    fn push(&mut self, owner: &[u8], rtype: RecordType, rdata: &RdataRef<'_>) {
+        let Some(name) = self.name(owner) else {
+            return;
+        };
+        let mut record = owner.to_vec();
+        record.push(0);
+        record.extend(u16::from(rtype).to_be_bytes());
+        crate::answer::append_rdata(&mut record, rdata);
+        if self.written.insert(record) {
+            self.builder.push(&RecordRef {
+                section: Section::Answer,
+                owner: name,
+                rtype,
+                class: DNSClass::IN,
+                ttl: self.ttl,
+                rdata: *rdata,
+            });
+        }
+    }
+}
