@@ -14,6 +14,9 @@ pub enum Grammar {
     Cluster,
     /// `in-addr.arpa`, `ip6.arpa` and what is below: no Service or pod has a name here
     Reverse,
+    /// names of a cluster with the `zonal` option: those of a headless Service's endpoints in one
+    /// topology zone too
+    Zonal,
     /// names of the `multicluster` option: as those of a cluster, but that two labels without
     /// underscores left of a Service are an endpoint and its cluster
     Imports,
@@ -89,6 +92,17 @@ pub enum Part<'q> {
         /// the label right of it; empty where there is none
         cluster: &'q [u8],
     },
+    /// Case 11: `TOPOLOGY.pin._zone.SERVICE.NAMESPACE.svc`, with the `zonal` option only
+    Topology(Topology<'q>),
+}
+
+/// The topology zone whose endpoints a name asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Topology<'q> {
+    /// its labels as they lie in the question: a zone's name may have dots
+    labels: &'q [u8],
+    /// `prefer`: all endpoints, where none is in the zone
+    pub or_all: bool,
 }
 
 /// The port that a name asks for. An underscore before either label is optional and not part of
@@ -107,9 +121,6 @@ const MOST_LABELS: usize = 5;
 
 /// Says what `relative` asks for: the labels left of the zone, in wire form (each with its length
 /// before it, no root) and lower case.
-///
-/// The names of the `zonal` option, `TOPOLOGY.pin._zone.SERVICE.NAMESPACE.svc`, are those that
-/// are too long here.
 #[must_use]
 pub fn parse(relative: &[u8], grammar: Grammar) -> Parsed<'_> {
     let mut labels: [&[u8]; MOST_LABELS] = Default::default();
@@ -117,7 +128,8 @@ pub fn parse(relative: &[u8], grammar: Grammar) -> Parsed<'_> {
     let mut rest = relative;
     while let Some((label, after)) = split_label(rest) {
         let Some(slot) = labels.get_mut(count) else {
-            return Parsed::Invalid;
+            let zonal = (grammar == Grammar::Zonal).then(|| zonal(relative));
+            return zonal.flatten().unwrap_or(Parsed::Invalid);
         };
         *slot = label;
         count += 1;
@@ -174,6 +186,48 @@ pub fn parse(relative: &[u8], grammar: Grammar) -> Parsed<'_> {
     }
 }
 
+/// A name that has more labels than all others: those of a topology zone come first.
+fn zonal(relative: &[u8]) -> Option<Parsed<'_>> {
+    let of_zone = whole(relative)?.count().checked_sub(MOST_LABELS)?;
+    let mut rest = relative;
+    for _ in 0..of_zone {
+        rest = split_label(rest)?.1;
+    }
+    let labels = relative.strip_suffix(rest)?;
+    let (directive, rest) = split_label(rest)?;
+    let rest = rest.strip_prefix(b"\x05_zone")?;
+    let or_all = match directive {
+        b"pin" => false,
+        b"prefer" => true,
+        _ => return None,
+    };
+    let key = rest.strip_suffix(b"\x03svc")?;
+    let (_, after) = split_label(key)?;
+    let (namespace, _) = split_label(after)?;
+    Some(Parsed::Service(Service {
+        key,
+        namespace,
+        part: Part::Topology(Topology { labels, or_all }),
+    }))
+}
+
+impl Topology<'_> {
+    /// Whether it is the zone of this name in lower case.
+    #[must_use]
+    pub fn is(&self, zone: &str) -> bool {
+        let mut rest = Some(zone.as_bytes());
+        for (at, label) in Labels::of_head(self.labels).enumerate() {
+            let dot: &[u8] = if at == 0 { b"" } else { b"." };
+            // CoreDNS compares text, in which these are escaped.
+            let is_plain = !label.iter().any(|byte| b".();@\"\\ ".contains(byte));
+            rest = rest
+                .filter(|_| is_plain)
+                .and_then(|rest| rest.strip_prefix(dot)?.strip_prefix(label));
+        }
+        rest.is_some_and(<[u8]>::is_empty)
+    }
+}
+
 /// The address that a name under `in-addr.arpa` or `ip6.arpa` stands for: RFC 1035, section 3.5
 /// and RFC 3596, section 2.5. `name` is the whole name in wire form and lower case, with or
 /// without the root.
@@ -202,7 +256,10 @@ pub fn name_of_address(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => {
             let octets = address.octets();
-            octets.iter().rev().for_each(|octet| push(&octet.to_string()));
+            octets
+                .iter()
+                .rev()
+                .for_each(|octet| push(&octet.to_string()));
             push("in-addr");
         }
         IpAddr::V6(address) => {

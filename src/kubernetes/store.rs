@@ -42,6 +42,8 @@ pub struct Store {
     snapshot_of: Option<Arc<str>>,
     /// whether what it holds are Services of several clusters
     of_imports: bool,
+    /// whether the topology zones of endpoints are kept
+    with_zones: bool,
     /// the writer of the zone of those, where they are watched
     imports: Option<Box<Self>>,
 }
@@ -80,11 +82,19 @@ fn of_zone(zone: Arc<Zone>) -> Store {
         lists: HashMap::default(),
         snapshot_of: None,
         of_imports: false,
+        with_zones: false,
         imports: None,
     }
 }
 
 impl Store {
+    /// The same, keeping the topology zones of endpoints for the `zonal` option, or not: not is the
+    /// default. Those of imports are never asked for.
+    #[must_use]
+    pub fn with_zones(self, with_zones: bool) -> Self {
+        Self { with_zones, ..self }
+    }
+
     /// Applies one step of the source. `now` is Unix time in seconds, and becomes the serial if a
     /// reader can see the change.
     ///

@@ -56,7 +56,7 @@ pub(crate) fn apply(store: &mut Store, text: &str) {
 /// ```
 ///
 /// In the brackets are the host name and the pod; `!` says not ready. After `@` are the addresses
-/// and host names outside the cluster. A slice's Service may be followed by `<`, an import and its
+/// and host names outside the cluster. `~zone` is a topology zone. A slice's Service may be followed by `<`, an import and its
 /// cluster.
 pub(super) fn objects(text: &str) -> Vec<Object> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -151,6 +151,7 @@ fn endpoint(text: &str) -> Endpoint {
         Some(text) => (text, false),
         None => (text, true),
     };
+    let (text, zone) = text.split_once('~').unwrap_or((text, ""));
     let (addresses, names) = text.split_once('(').unwrap_or((text, ",)"));
     let (hostname, pod) = names.trim_end_matches(')').split_once(',').expect(text);
     let name = |name: &str| (!name.is_empty()).then(|| name.into());
@@ -160,7 +161,7 @@ fn endpoint(text: &str) -> Endpoint {
         hostname: name(hostname),
         pod: name(pod),
         node: None,
-        zone: None,
+        zone: (!zone.is_empty()).then(|| zone.into()),
     }
 }
 

@@ -303,7 +303,7 @@ impl Zone {
                 let whole = match question.part {
                     name::Part::Whole => true,
                     name::Part::Port(ports) => ports.is_any(),
-                    name::Part::Endpoint(_) | name::Part::Imported { .. } => false,
+                    _ => false,
                 };
                 (whole && target.is_some()).then_some(Found::ExternalName(entry))
             }

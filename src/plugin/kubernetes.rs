@@ -46,6 +46,8 @@ pub struct Kubernetes {
 /// One `kubernetes` directive, and the cluster it reads.
 struct State {
     zones: Vec<Apex>,
+    /// `zonal`.
+    zonal: bool,
     /// PTR records lead to names in this one.
     primary: Name,
     view: View,
@@ -121,12 +123,14 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
 }
 
 impl Apex {
-    fn new(name: &Name, multicluster: &[Name]) -> Self {
+    fn new(name: &Name, multicluster: &[Name], zonal: bool) -> Self {
         let is_in = |zone: &Name| name.view().is_in(zone.view());
         let grammar = if is_reverse(name.view()) {
             Grammar::Reverse
         } else if multicluster.iter().any(is_in) {
             Grammar::Imports
+        } else if zonal {
+            Grammar::Zonal
         } else {
             Grammar::Cluster
         };
@@ -199,8 +203,9 @@ impl State {
         let zones = config.zones.iter();
         Self {
             zones: zones
-                .map(|zone| Apex::new(zone, &config.multicluster))
+                .map(|zone| Apex::new(zone, &config.multicluster, config.zonal))
                 .collect(),
+            zonal: config.zonal,
             primary: config.primary,
             view_of_imports: View {
                 endpoints: true,

@@ -120,6 +120,9 @@ fn endpoint(endpoint: &Endpoint) -> Value {
     if let Some(hostname) = &endpoint.hostname {
         object["hostname"] = json!(&**hostname);
     }
+    if let Some(zone) = &endpoint.zone {
+        object["zone"] = json!(&**zone);
+    }
     if let Some(pod) = &endpoint.pod {
         object["targetRef"] = json!({"kind": "Pod", "name": &**pod});
     }

@@ -9,20 +9,25 @@ fn show(parsed: Parsed<'_>) -> String {
             format!("Namespace {subtree:?} {}", text(namespace))
         }
         Parsed::Service(service) => {
-            let labels = labels(service.key);
-            assert_eq!(labels.len(), 2, "{labels:?}");
-            assert_eq!(labels[1], text(service.namespace));
+            let key = labels(service.key);
+            assert_eq!(key.len(), 2, "{key:?}");
+            assert_eq!(key[1], text(service.namespace));
             let part = match service.part {
                 Part::Whole => String::new(),
                 Part::Endpoint(label) => format!(", endpoint {}", text(label)),
                 Part::Imported { endpoint, cluster } => {
                     format!(", endpoint {} of '{}'", text(endpoint), text(cluster))
                 }
+                Part::Topology(topology) => {
+                    let zone = labels(topology.labels).join(".");
+                    let or = if topology.or_all { ", or all" } else { "" };
+                    format!(", zone {zone}{or}")
+                }
                 Part::Port(port) => {
                     format!(", port '{}' '{}'", text(port.name), text(port.protocol))
                 }
             };
-            format!("Service {}{part}", labels.join(" "))
+            format!("Service {}{part}", key.join(" "))
         }
         Parsed::Pod { label, namespace } => format!("Pod {} {}", text(label), text(namespace)),
         other => format!("{other:?}"),
@@ -215,8 +220,56 @@ fn two_labels_left_of_an_import_are_an_endpoint_and_its_cluster() {
 }
 
 #[test]
+fn a_topology_zone_is_all_that_is_left_of_its_directive() {
+    let table = "
+        a zone | a.pin._zone.web.shop.svc | Service web shop, zone a
+        or all | a.prefer._zone.web.shop.svc | Service web shop, zone a, or all
+        a zone with dots | a.example.com.pin._zone.web.shop.svc | Service web shop, zone a.example.com
+        another directive | a.near._zone.web.shop.svc | Invalid
+        another label | a.pin._zones.web.shop.svc | Invalid
+        a pod | a.pin._zone.web.shop.pod | Invalid
+        neither | a.pin._zone.web.shop.other | Invalid
+        no zone | pin._zone.web.shop.svc | Service web shop, port 'pin' 'zone'
+        the Service | web.shop.svc | Service web shop
+    ";
+    check(Grammar::Zonal, table);
+    for grammar in [Grammar::Cluster, Grammar::Imports] {
+        check(
+            grammar,
+            "without zonal | a.pin._zone.web.shop.svc | Invalid",
+        );
+    }
+}
+
+#[test]
+fn a_zone_is_compared_label_by_label() {
+    let is = |labels: &[u8], zone: &str| {
+        Topology {
+            labels,
+            or_all: false,
+        }
+        .is(zone)
+    };
+    assert!(is(b"\x02us", "us") && is(b"\x01a\x03com", "a.com"));
+    for (labels, zone) in [
+        (&b"\x02us"[..], "us-1"),
+        (b"\x02us", "u"),
+        (b"\x01a\x03com", "a-com"),
+        (b"\x05a.com", "a.com"),
+    ] {
+        assert!(!is(labels, zone), "{zone}");
+    }
+}
+
+#[test]
 fn the_name_of_an_address_is_the_one_that_leads_to_it() {
-    for address in ["10.96.0.1", "255.0.25.199", "::1", "fd00:10:96::a", "2001:db8::"] {
+    for address in [
+        "10.96.0.1",
+        "255.0.25.199",
+        "::1",
+        "fd00:10:96::a",
+        "2001:db8::",
+    ] {
         let address: IpAddr = address.parse().unwrap();
         assert_eq!(reverse(&name_of_address(address)), Some(address));
     }
@@ -227,7 +280,12 @@ fn the_name_of_an_address_is_the_one_that_leads_to_it() {
 proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..80)) {
-        for grammar in [Grammar::Cluster, Grammar::Reverse, Grammar::Imports] {
+        for grammar in [
+            Grammar::Cluster,
+            Grammar::Reverse,
+            Grammar::Imports,
+            Grammar::Zonal,
+        ] {
             let _ = parse(&bytes, grammar);
         }
         let _ = reverse(&bytes);

@@ -26,7 +26,12 @@ impl Store {
         let ports = self.port_list(&slice.ports);
         let import = slice.import.as_deref().filter(|_| self.of_imports);
         let cluster = import.map_or("", |import| &*import.cluster);
-        let new = Arc::new(Slice::new(key, slice, ports).of_cluster(cluster));
+        let mut new = Slice::new(key, slice, ports).of_cluster(cluster);
+        if self.with_zones {
+            let names = &mut self.names;
+            new = new.in_zones(slice, |zone| names.share(zone, || zone.into()));
+        }
+        let new = Arc::new(new);
         let old = self
             .slices
             .get_key_value(new.key())

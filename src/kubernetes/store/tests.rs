@@ -462,6 +462,38 @@ fn imports_are_a_zone_of_their_own() {
 }
 
 #[test]
+fn topology_zones_are_kept_where_they_are_asked_for() {
+    let zones = |with_zones| {
+        let (store, zone) = new(&ALL_KINDS);
+        let mut store = store.with_zones(with_zones);
+        apply(
+            &mut store,
+            "
+            namespace a
+            service a/db None
+            slice a/db-1 db | 10.0.0.1~A 10.0.0.2 10.0.0.3+fd00::3~b 10.0.0.2~c
+            ",
+        );
+        let mut told = Vec::new();
+        let export = zone.export(|object| {
+            if let Object::EndpointSlice(slice) = object {
+                let zones = slice.endpoints.iter().map(|one| one.zone.clone());
+                told.extend(zones.map(|zone| zone.as_deref().unwrap_or("-").to_owned()));
+            }
+            Ok::<_, ()>(())
+        });
+        export.unwrap();
+        let now = zone.serial();
+        let moved = object("slice a/db-1 db | 10.0.0.1~B 10.0.0.2 10.0.0.3+fd00::3~b 10.0.0.2~c");
+        store.apply(Event::Apply(moved), 7);
+        (told.join(" "), zone.serial() != now)
+    };
+    // Of an address that is there twice, the last zone counts.
+    assert_eq!(zones(true), ("a c b b c".to_owned(), true));
+    assert_eq!(zones(false), ("- - - - -".to_owned(), false));
+}
+
+#[test]
 fn what_is_told_of_imports_makes_the_same_names() {
     let (_store, zone) = cluster(
         "

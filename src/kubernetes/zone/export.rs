@@ -126,7 +126,7 @@ fn slice_of(service: &Service, slice: &Slice) -> EndpointSlice {
             hostname,
             pod,
             node: None,
-            zone: None,
+            zone: endpoint.zone().map(Arc::from),
         }
     });
     let not_ready = (0..slice.not_ready()).map(|_| Endpoint {

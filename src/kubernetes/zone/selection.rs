@@ -5,7 +5,7 @@ use super::label::Label;
 use super::slice::{Endpoint, Slice, Wanted};
 use super::unique::Unique;
 use super::view::View;
-use crate::kubernetes::name::{Part, PortFilter};
+use crate::kubernetes::name::{Part, PortFilter, Topology};
 use crate::kubernetes::object::{Port, Protocol};
 use smallvec::SmallVec;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,6 +19,8 @@ pub struct Selection<'q> {
     ports: PortFilter<'q>,
     /// the endpoint asked for, if it is one
     endpoint: Option<Wanted<'q>>,
+    /// the topology zone of the endpoints asked for, if it is one
+    topology: Option<Topology<'q>>,
     pod_names: bool,
 }
 
@@ -54,24 +56,23 @@ impl<'q> Selection<'q> {
             return None;
         }
         let pod_names = view.endpoint_pod_names;
-        let (ports, endpoint) = match part {
-            Part::Whole => (PortFilter::default(), None),
-            Part::Port(ports) => (ports, None),
-            Part::Endpoint(label) => {
-                let wanted = Wanted::new(label, pod_names)?;
-                (PortFilter::default(), Some(wanted))
-            }
-            Part::Imported { endpoint, cluster } => {
-                let wanted = Wanted::new(endpoint, pod_names)?.of_cluster(cluster);
-                (PortFilter::default(), Some(wanted))
-            }
-        };
-        let selection = Self {
+        let mut selection = Self {
             entry,
-            ports,
-            endpoint,
+            ports: PortFilter::default(),
+            endpoint: None,
+            topology: None,
             pod_names,
         };
+        match part {
+            Part::Whole => {}
+            Part::Port(ports) => selection.ports = ports,
+            Part::Endpoint(label) => selection.endpoint = Some(Wanted::new(label, pod_names)?),
+            Part::Imported { endpoint, cluster } => {
+                let wanted = Wanted::new(endpoint, pod_names)?.of_cluster(cluster);
+                selection.endpoint = Some(wanted);
+            }
+            Part::Topology(topology) => return selection.in_zone(topology),
+        }
         let entry = &selection.entry;
         let exists = if selection.of_endpoints() {
             view.endpoints && selection.addresses().next().is_some()
@@ -81,6 +82,18 @@ impl<'q> Selection<'q> {
             !ignored && !is_portless && selection.ports.count(entry.ports()) > 0
         };
         exists.then_some(selection)
+    }
+
+    /// A headless Service has a name for each zone there may be, with records or not. No other has.
+    fn in_zone(mut self, topology: Topology<'q>) -> Option<Self> {
+        if *self.entry.shape() != Shape::Headless {
+            return None;
+        }
+        self.topology = Some(topology);
+        if topology.or_all && self.addresses().next().is_none() {
+            self.topology = None;
+        }
+        Some(self)
     }
 
     /// The Service's state, of which this is a part.
@@ -147,9 +160,9 @@ impl<'q> Selection<'q> {
 
     fn endpoint_pairs(&self) -> usize {
         let pairs = self.slices().map(|(slice, endpoints)| {
-            let endpoints = match self.endpoint {
-                None => slice.ready(),
-                Some(_) => endpoints.count(),
+            let endpoints = match (&self.endpoint, &self.topology) {
+                (None, None) => slice.ready(),
+                _ => endpoints.count(),
             };
             self.ports.count(slice.ports()) * endpoints
         });
@@ -209,6 +222,7 @@ impl<'q> Selection<'q> {
         let selects_all =
             |slice: &Arc<Slice>| slice.ready() == 0 || self.ports.count(slice.ports()) > 0;
         self.endpoint.is_none()
+            && self.topology.is_none()
             && (*self.entry.shape() != Shape::Headless
                 || self.ports.is_any()
                 || self.entry.slices().iter().all(selects_all))
@@ -229,8 +243,12 @@ impl<'q> Selection<'q> {
         });
         slices.map(|slice| {
             let endpoints = slice.endpoints().filter(|endpoint| {
+                let is_in = |topology: Topology<'_>| {
+                    let zone = endpoint.zone();
+                    zone.is_some_and(|zone| topology.is(zone))
+                };
                 let wanted = self.endpoint.as_ref();
-                wanted.is_none_or(|wanted| endpoint.is(wanted))
+                wanted.is_none_or(|wanted| endpoint.is(wanted)) && self.topology.is_none_or(is_in)
             });
             (slice, endpoints)
         })

@@ -7,6 +7,7 @@
 use super::label::{self, Label};
 use super::names::{Name, Names};
 use crate::kubernetes::object::{self, Port};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -19,9 +20,18 @@ pub struct Slice {
     addresses: Addresses,
     /// see [`Names`]; empty where no endpoint has a name
     names: Box<[u8]>,
+    /// what few slices have
+    extra: Option<Box<Extra>>,
+    not_ready: u32,
+}
+
+/// What only some options ask for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Extra {
     /// the cluster that it is of, in a zone of several; else empty
     cluster: Box<str>,
-    not_ready: u32,
+    /// the topology zone of each ready address, in lower case; none at all without `zonal`
+    zones: Box<[Option<Arc<str>>]>,
 }
 
 /// Nearly every slice is all IPv4, which then takes a quarter of the room.
@@ -37,6 +47,7 @@ pub struct Endpoint<'s> {
     /// never an IPv4-mapped IPv6 address
     pub address: IpAddr,
     name: Option<Name<'s>>,
+    zone: Option<&'s str>,
 }
 
 /// A label that a question asks an endpoint by.
@@ -74,27 +85,50 @@ impl Slice {
             ports,
             addresses: Addresses::pack(addresses),
             names: Names::pack(&endpoints),
-            cluster: Box::default(),
+            extra: None,
             not_ready,
         }
     }
 
     /// The same as a slice of this one of several clusters.
-    pub(in crate::kubernetes) fn of_cluster(self, cluster: &str) -> Self {
-        Self {
-            cluster: cluster.into(),
-            ..self
+    pub(in crate::kubernetes) fn of_cluster(mut self, cluster: &str) -> Self {
+        if !cluster.is_empty() {
+            self.extra.get_or_insert_default().cluster = cluster.into();
         }
+        self
+    }
+
+    /// The same with the topology zones of the object's endpoints; of an address that has several
+    /// the last, as in CoreDNS.
+    pub(in crate::kubernetes) fn in_zones(
+        mut self,
+        slice: &object::EndpointSlice,
+        mut share: impl FnMut(&str) -> Arc<str>,
+    ) -> Self {
+        let mut zones = HashMap::new();
+        for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready) {
+            if let Some(zone) = &endpoint.zone {
+                let zone = share(&zone.to_lowercase());
+                let addresses = endpoint.addresses.iter().map(IpAddr::to_canonical);
+                zones.extend(addresses.map(|address| (address, zone.clone())));
+            }
+        }
+        if !zones.is_empty() {
+            let of_all = self.addresses().map(|address| zones.get(&address).cloned());
+            let of_all = of_all.collect();
+            self.extra.get_or_insert_default().zones = of_all;
+        }
+        self
     }
 
     /// The cluster that it is of, in a zone of several; else empty.
     #[must_use]
     pub fn cluster(&self) -> &str {
-        &self.cluster
+        self.extra.as_ref().map_or("", |extra| &extra.cluster)
     }
 
     pub(super) fn may_hold(&self, wanted: &Wanted<'_>) -> bool {
-        let cluster = self.cluster.as_bytes();
+        let cluster = self.cluster().as_bytes();
         wanted
             .cluster
             .is_none_or(|wanted| wanted.eq_ignore_ascii_case(cluster))
@@ -155,9 +189,12 @@ impl Slice {
     /// The ready addresses with their names, in the object's order.
     pub fn endpoints(&self) -> impl Iterator<Item = Endpoint<'_>> {
         let mut names = Names::open(&self.names);
-        self.addresses().map(move |address| {
-            let name = names.next();
-            Endpoint { address, name }
+        let extra = self.extra.as_deref();
+        let mut zones = extra.into_iter().flat_map(|extra| extra.zones.iter());
+        self.addresses().map(move |address| Endpoint {
+            address,
+            name: names.next(),
+            zone: zones.next().and_then(Option::as_deref),
         })
     }
 
@@ -176,7 +213,7 @@ impl Slice {
     pub(in crate::kubernetes) fn looks_like(&self, other: &Self) -> bool {
         self.addresses == other.addresses
             && self.names == other.names
-            && self.cluster == other.cluster
+            && self.extra == other.extra
             && (self.ready() == 0 || self.ports == other.ports)
     }
 }
@@ -208,6 +245,12 @@ impl Endpoint<'_> {
             }
             None => Label::of_address(self.address),
         }
+    }
+
+    /// The topology zone in lower case, where zones are kept and it has one.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.zone
     }
 
     pub(super) fn is(&self, wanted: &Wanted<'_>) -> bool {

@@ -54,6 +54,8 @@ pub(super) struct Config {
     pub(super) api: Api,
     /// `multicluster`: those of the zones that hold Services of several clusters.
     pub(super) multicluster: Vec<Name>,
+    /// `zonal`: endpoints of headless Services have names by topology zone.
+    pub(super) zonal: bool,
 }
 
 /// How to reach an API server.
@@ -91,6 +93,7 @@ impl Config {
             startup_timeout: STARTUP_TIMEOUT,
             api: Api::default(),
             multicluster: Vec::new(),
+            zonal: false,
         };
         while cursor.next_block().is_some() {
             config.option(&mut cursor, setup)?;
@@ -99,6 +102,10 @@ impl Config {
             return Err(cursor.err("namespaces and namespace_labels cannot both be set"));
         }
         config.check_multicluster(&cursor)?;
+        if config.zonal && !config.view.endpoints {
+            let error = cursor.err("zonal requires the endpoint cache; remove noendpoints");
+            return Err(error.help("zones are those of endpoints, which noendpoints leaves out"));
+        }
         Ok(config)
     }
 
@@ -171,11 +178,9 @@ impl Config {
                     false => setup.zones(&zones),
                 };
             }
-            option @ "zonal" => {
-                let error = cursor.err(format!("callsign does not have the option '{option}' yet"));
-                return Err(
-                    error.help("take the option out, or stay with CoreDNS until it is there")
-                );
+            "zonal" => {
+                none(cursor)?;
+                self.zonal = true;
             }
             _ => return Err(cursor.unknown_property(OPTIONS)),
         }

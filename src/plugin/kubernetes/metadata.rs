@@ -33,7 +33,7 @@ fn of_name(state: &State, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
         .iter()
         .filter_map(|apex| query.lower.strip_zone(apex.name.view()));
     let head = heads.min_by_key(|head| head.len())?;
-    let Some(parts) = Parts::of(head) else {
+    let Some(parts) = Parts::of(head, state.zonal) else {
         return (label == "parse-error").then(|| "invalid query name".into());
     };
     let part = match label {
@@ -43,6 +43,7 @@ fn of_name(state: &State, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
         "endpoint" => parts.endpoint,
         "protocol" => parts.protocol,
         "port-name" => parts.port,
+        "zone" if state.zonal => &parts.topology,
         _ => return None,
     };
     Some(String::from_utf8_lossy(part).into())
@@ -58,11 +59,12 @@ struct Parts<'q> {
     endpoint: &'q [u8],
     protocol: &'q [u8],
     port: &'q [u8],
+    topology: Vec<u8>,
 }
 
 impl<'q> Parts<'q> {
     /// Takes the labels left of a zone apart; `None` where they are no name of a cluster.
-    fn of(head: &'q [u8]) -> Option<Self> {
+    fn of(head: &'q [u8], zonal: bool) -> Option<Self> {
         let labels: Vec<&[u8]> = Labels::of_head(head).collect();
         let (kind, rest) = match labels.as_slice() {
             [] => return Some(Self::default()),
@@ -92,6 +94,9 @@ impl<'q> Parts<'q> {
             [port, protocol] => {
                 let bare = |label: &'q [u8]| label.strip_prefix(b"_").unwrap_or(label);
                 (parts.port, parts.protocol) = (bare(port), bare(protocol));
+            }
+            [topology @ .., b"pin" | b"prefer", b"_zone"] if zonal && kind == b"svc" => {
+                parts.topology = topology.join(&b'.');
             }
             _ => return None,
         }

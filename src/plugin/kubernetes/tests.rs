@@ -9,6 +9,7 @@ mod churn;
 mod imports;
 mod options;
 mod shapes;
+mod topology;
 mod transfers;
 
 use std::sync::Arc;

@@ -256,11 +256,31 @@ impl Names {
         }
     }
 
+    /// The endpoints of a slice by their topology zones.
+    fn of_topology(&mut self, slice: &EndpointSlice, base: &str, zone: &str) {
+        let topologies = slice.endpoints.iter();
+        let topologies: BTreeSet<&str> = topologies.filter_map(|one| one.zone.as_deref()).collect();
+        if topologies.is_empty() {
+            return;
+        }
+        for topology in topologies.into_iter().chain(["zone-z"]) {
+            for directive in ["pin", "prefer"] {
+                self.with_cases(&format!("{topology}.{directive}._zone.{base}"), zone);
+            }
+            for middle in ["near._zone", "pin._zones", "pin.zone", "pin._zone._zone"] {
+                self.add(format_args!("{topology}.{middle}.{base}.{zone}"));
+            }
+        }
+        self.add(format_args!("pin._zone.{base}.{zone}"));
+        self.add(format_args!("_zone.{base}.{zone}"));
+    }
+
     fn of_slice(&mut self, slice: &EndpointSlice, service: &str, zones: &[&str]) {
         let namespace = &slice.key.namespace;
         let base = format!("{service}.{namespace}.svc");
         for zone in zones {
             self.of_ports(&slice.ports, &base, zone);
+            self.of_topology(slice, &base, zone);
             for endpoint in &slice.endpoints {
                 let names = [&endpoint.hostname, &endpoint.pod];
                 for name in names.into_iter().flatten() {

@@ -47,6 +47,7 @@ const TARGETS: &[&str] = &[
     "10-0-0-1.a.pod.cluster.local",
     "web.a.svc.example.com",
 ];
+const ZONES: &[&str] = &["zone-a", "zone-b", "Zone-A", "corp.example.com"];
 /// What selectors of the variants ask for.
 const TIERS: &[&str] = &["front", "back"];
 
@@ -172,6 +173,9 @@ impl Dice {
         }
         if self.chance(0.5) {
             endpoint["targetRef"] = json!({"kind": "Pod", "name": self.one_of(PODS)});
+        }
+        if self.chance(0.5) {
+            endpoint["zone"] = json!(self.one_of(ZONES));
         }
         if self.chance(0.3) {
             endpoint["conditions"] = json!({"ready": self.chance(0.4)});

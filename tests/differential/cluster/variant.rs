@@ -44,6 +44,8 @@ const RANDOM_OPTIONS: &[&str] = &[
     "pods verified\n labels tier=front\n namespace_labels exposed=yes",
     "endpoint_pod_names\n namespaces a svc",
     "noendpoints",
+    "zonal",
+    "zonal\n endpoint_pod_names\n ttl 0\n namespace_labels exposed=yes",
 ];
 
 /// All variants; the random clusters are those of the seed.

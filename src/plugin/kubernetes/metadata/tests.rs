@@ -13,6 +13,11 @@ use crate::testing::{Ask, Stub, n};
 
 /// A plugin for these zones, of a cluster with one pod at the address that tests ask from.
 fn state(zones: &[&str], pods: Pods) -> Arc<State> {
+    Arc::new(state_of(zones, pods, false))
+}
+
+/// The same with the option `zonal` or without.
+fn state_of(zones: &[&str], pods: Pods, zonal: bool) -> State {
     let (mut store, cluster) = store::new(&[Kind::Pod]);
     let pod = Pod {
         key: Key {
@@ -22,8 +27,12 @@ fn state(zones: &[&str], pods: Pods) -> Arc<State> {
         ips: ["10.240.0.1".parse().unwrap()].into(),
     };
     store.apply(Event::Apply(Object::Pod(pod)), 0);
-    Arc::new(State {
-        zones: zones.iter().map(|zone| Apex::new(&n(zone), &[])).collect(),
+    State {
+        zones: zones
+            .iter()
+            .map(|zone| Apex::new(&n(zone), &[], zonal))
+            .collect(),
+        zonal,
         primary: n(zones[0]),
         view: View {
             pods,
@@ -36,7 +45,7 @@ fn state(zones: &[&str], pods: Pods) -> Arc<State> {
         local: OnceLock::new(),
         listens_on_all: false,
         place: "".into(),
-    })
+    }
 }
 
 /// The values of these labels for a question.
@@ -108,6 +117,26 @@ fn the_parts_of_a_name() {
     }
     let found = values(&state, "example.org", &["parse-error", "kind"]);
     assert_eq!(found, [None, None], "a name of another zone");
+}
+
+#[test]
+fn the_topology_zone_of_a_name_with_zonal() {
+    let name = "us.east.Pin._zone.db.shop.svc.cluster.local";
+    let labels = ["zone", "service", "kind", "parse-error"];
+    let some = |text: &str| Some(text.to_owned());
+    let state = Arc::new(state_of(&["cluster.local"], Pods::Disabled, true));
+    let found = values(&state, name, &labels);
+    assert_eq!(found, [some("us.east"), some("db"), some("svc"), None]);
+    let found = values(&state, "db.shop.svc.cluster.local", &labels);
+    assert_eq!(found, [some(""), some("db"), some("svc"), None]);
+    let found = values(&state, "us.near._zone.db.shop.svc.cluster.local", &labels);
+    assert_eq!(found, [None, None, None, some("invalid query name")]);
+
+    let state = self::state(&["cluster.local"], Pods::Disabled);
+    let found = values(&state, name, &labels);
+    assert_eq!(found, [None, None, None, some("invalid query name")]);
+    let found = values(&state, "db.shop.svc.cluster.local", &labels);
+    assert_eq!(found, [None, some("db"), some("svc"), None]);
 }
 
 #[test]
