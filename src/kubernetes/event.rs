@@ -17,6 +17,9 @@ pub enum Event {
     Apply(Object),
     /// The object is gone.
     Delete(Kind, Key),
+    /// What was told before this is a change of this Service's endpoints, of this Unix time in
+    /// nanoseconds. It changes nothing; a metric wants to know.
+    Changed(Key, u64),
     /// The list of this kind is complete; the kind is synced from here on.
     Listed(Kind),
     /// What is applied until the first list comes from a snapshot, not from the cluster: it is served

@@ -153,7 +153,7 @@ pub struct Endpoint {
     /// `hostname`, where set and not empty
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<Box<str>>,
-    /// `targetRef.name` where its kind is Pod
+    /// `targetRef.name`: as in CoreDNS, whatever kind it is of
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<Box<str>>,
     /// `nodeName`

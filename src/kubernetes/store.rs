@@ -121,6 +121,7 @@ impl Store {
                 (false, None)
             }
             Event::Cluster(cluster) => (self.check_snapshot(cluster), None),
+            Event::Changed(..) => (false, None),
         };
         if is_visible {
             self.zone.touch(now);

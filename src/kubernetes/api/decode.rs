@@ -25,8 +25,8 @@ use text::{Address, Text, nullable, present};
 pub(super) enum Change {
     /// An object as it is now; none where it is of no interest, as a pod that is going away.
     Applied(Option<Object>, Mark),
-    /// It is gone.
-    Deleted(Key, Mark),
+    /// It is gone; the change of a Service's endpoints that this is, and its time.
+    Deleted(Key, Mark, Option<(Key, u64)>),
     /// All up to this version was told. `closes`: all that there was, too.
     Bookmark {
         /// the version
@@ -51,7 +51,7 @@ impl Change {
     /// The version that is known after it; 0 where that is not told.
     pub(super) fn version(&self) -> u64 {
         match self {
-            Self::Applied(_, mark) | Self::Deleted(_, mark) => mark.version,
+            Self::Applied(_, mark) | Self::Deleted(_, mark, _) => mark.version,
             Self::Bookmark { version, .. } => *version,
             Self::Failed(_) | Self::Unreadable(_) => 0,
         }
@@ -133,6 +133,11 @@ fn version(text: &str) -> u64 {
 trait Wire<'de>: Deserialize<'de> {
     fn metadata(&self) -> &Metadata<'de>;
     fn object(self) -> Option<Object>;
+
+    /// The Service whose endpoints it tells, and the Unix time of their change in nanoseconds.
+    fn of_endpoints(&self) -> Option<(Key, u64)> {
+        None
+    }
 }
 
 fn item_of<'de, T: Wire<'de>>(json: &'de [u8]) -> Result<(Option<Object>, Stamp), Error> {
@@ -147,7 +152,7 @@ fn change_of<'de, T: Wire<'de>>(json: &'de [u8]) -> Result<Change, Error> {
     let mark = metadata.mark();
     Ok(match &*kind.0 {
         "ADDED" | "MODIFIED" => Change::Applied(object.object(), mark),
-        "DELETED" => Change::Deleted(metadata.key(), mark),
+        "DELETED" => Change::Deleted(metadata.key(), mark, object.of_endpoints()),
         "BOOKMARK" => Change::Bookmark {
             version: mark.version,
             closes: metadata.annotations.initial_events_end.0 == "true",

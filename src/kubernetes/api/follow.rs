@@ -387,8 +387,11 @@ impl Follower {
                 }
                 self.ledger.put(mark.stamp);
             }
-            Change::Deleted(key, mark) => {
+            Change::Deleted(key, mark, changed) => {
                 self.events.send(Event::Delete(self.kind(), key)).await?;
+                if let Some((service, at)) = changed {
+                    self.events.send(Event::Changed(service, at)).await?;
+                }
                 self.ledger.remove(mark.stamp);
             }
             Change::Failed(status) => return Err(Failure::Status(status).into()),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::kubernetes::event::Event;
 use crate::kubernetes::name::service_key;
-use crate::kubernetes::object::{EndpointSlice, Kind};
+use crate::kubernetes::object::{Kind, Object};
 use crate::kubernetes::zone::{Shape, Zone};
 use crate::metrics::{Desc, Histogram, Registry};
 
@@ -138,11 +139,18 @@ impl Programming {
         }
     }
 
-    /// What is to be counted of a slice once it is served: its Service, and when it changed.
+    /// What is to be counted of an event once it is served: a Service whose endpoints changed, and
+    /// when they did.
     #[must_use]
-    pub fn of(slice: &EndpointSlice) -> Option<(Box<[u8]>, u64)> {
-        let service = service_key(&slice.key.namespace, &slice.service)?;
-        Some((service.as_ref().into(), slice.triggered?))
+    pub fn of(event: &Event) -> Option<(Box<[u8]>, u64)> {
+        let (namespace, service, changed) = match event {
+            Event::Apply(Object::EndpointSlice(slice)) => {
+                (&slice.key.namespace, &slice.service, slice.triggered?)
+            }
+            Event::Changed(service, changed) => (&service.namespace, &service.name, *changed),
+            _ => return None,
+        };
+        Some((service_key(namespace, service)?, changed))
     }
 
     /// A slice of this Service that changed at this time is served from now on. Without such a
@@ -152,9 +160,10 @@ impl Programming {
             return;
         };
         let (at, kind) = match service.entry().shape() {
-            Shape::ClusterIp { .. } | Shape::Portless => (0, "cluster_ip"),
+            Shape::Absent => return,
             Shape::Headless => (1, "headless_with_selector"),
-            Shape::ExternalName(_) | Shape::Absent => return,
+            // As in CoreDNS, whatever else it is.
+            _ => (0, "cluster_ip"),
         };
         let registry = &self.registry;
         let make = || {
@@ -172,4 +181,54 @@ fn since_epoch() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::object::Key;
+    use crate::kubernetes::testkit::{cluster, key, object};
+
+    #[test]
+    fn a_change_of_endpoints_is_counted_once_it_is_served() {
+        let (mut store, zone) = cluster(
+            "namespace a
+             service a/web 10.96.0.1 http:80/TCP
+             service a/db None",
+        );
+        let registry = Arc::new(Registry::default());
+        let mut programming = Programming::new(registry.clone());
+        let slice = |line: &str, triggered| match object(line) {
+            Object::EndpointSlice(slice) => {
+                let triggered = Some(triggered).filter(|at| *at > 0);
+                Event::Apply(Object::EndpointSlice(
+                    crate::kubernetes::object::EndpointSlice { triggered, ..slice },
+                ))
+            }
+            other => panic!("{other:?}"),
+        };
+        let gone = |service: Key| Event::Changed(service, 1);
+        for event in [
+            slice("slice a/web-1 web | 10.0.0.1", 1),
+            slice("slice a/db-1 db | 10.0.0.2", 1),
+            slice("slice a/web-2 web | 10.0.0.3", 0),
+            slice("slice a/other-1 other | 10.0.0.4", 1),
+            Event::Delete(Kind::EndpointSlice, key("a/web-1")),
+            gone(key("a/web")),
+            gone(key("a/other")),
+        ] {
+            let changed = Programming::of(&event);
+            store.apply(event, 0);
+            if let Some(changed) = changed {
+                programming.served(&zone, changed);
+            }
+        }
+        let page = registry.text();
+        for (kind, count) in [("cluster_ip", 2), ("headless_with_selector", 1)] {
+            let line = format!(
+                "coredns_kubernetes_dns_programming_duration_seconds_count{{service_kind=\"{kind}\"}} {count}"
+            );
+            assert!(page.lines().any(|told| told == line), "{line}\n{page}");
+        }
+    }
 }

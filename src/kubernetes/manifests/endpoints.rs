@@ -82,7 +82,6 @@ fn slice(
 
 fn endpoint(given: &manifest::Endpoint, names: &mut Interner) -> Endpoint {
     let mut shared = |text: &str| (!text.is_empty()).then(|| names.get(text));
-    let target = Some(&given.target_ref).filter(|target| target.kind == "Pod");
     Endpoint {
         addresses: given
             .addresses
@@ -91,7 +90,7 @@ fn endpoint(given: &manifest::Endpoint, names: &mut Interner) -> Endpoint {
             .collect(),
         ready: given.conditions.ready.unwrap_or(true),
         hostname: some(&given.hostname),
-        pod: target.and_then(|target| some(&target.name)),
+        pod: some(&given.target_ref.name),
         node: shared(&given.node_name),
         zone: shared(&given.zone),
     }

@@ -19,7 +19,7 @@ pub(super) fn as_of_a_cluster(event: &Event) -> Option<Event> {
             Event::Apply(Object::EndpointSlice(slice_of(slice)))
         }
         Event::Apply(object @ Object::Namespace(_)) => Event::Apply(object.clone()),
-        Event::Apply(Object::Service(_) | Object::Pod(_)) => return None,
+        Event::Apply(Object::Service(_) | Object::Pod(_)) | Event::Changed(..) => return None,
         Event::Snapshot { .. } | Event::Cluster(_) => event.clone(),
     })
 }

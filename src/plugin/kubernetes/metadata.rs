@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::State;
 use crate::kubernetes::zone::Pods;
-use crate::name::Labels;
+use crate::name::{Labels, Name};
 use crate::query::Query;
 
 /// The value of a label, `kubernetes/` taken off.
@@ -43,10 +43,18 @@ fn of_name(state: &State, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
         "endpoint" => parts.endpoint,
         "protocol" => parts.protocol,
         "port-name" => parts.port,
-        "zone" if state.zonal => &parts.topology,
+        "zone" if state.zonal => return Some(text(&parts.topology)),
         _ => return None,
     };
-    Some(String::from_utf8_lossy(part).into())
+    Some(text(&[part]))
+}
+
+/// Labels as text, in which odd bytes are escaped.
+fn text(labels: &[&[u8]]) -> Arc<str> {
+    let labels = labels.iter().copied().filter(|label| !label.is_empty());
+    let name = Name::from_labels(labels).map(|name| name.to_string());
+    let name = name.unwrap_or_default();
+    name.strip_suffix('.').unwrap_or(&name).into()
 }
 
 /// The parts of a name as CoreDNS calls them; empty where the name does not have them. For a pod,
@@ -59,7 +67,7 @@ struct Parts<'q> {
     endpoint: &'q [u8],
     protocol: &'q [u8],
     port: &'q [u8],
-    topology: Vec<u8>,
+    topology: Vec<&'q [u8]>,
 }
 
 impl<'q> Parts<'q> {
@@ -96,7 +104,7 @@ impl<'q> Parts<'q> {
                 (parts.port, parts.protocol) = (bare(port), bare(protocol));
             }
             [topology @ .., b"pin" | b"prefer", b"_zone"] if zonal && kind == b"svc" => {
-                parts.topology = topology.join(&b'.');
+                parts.topology = topology.to_vec();
             }
             _ => return None,
         }

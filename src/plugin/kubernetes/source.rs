@@ -15,7 +15,7 @@ use crate::chain::BoxFuture;
 use crate::kubernetes::api::{Access, Api, Health, Programming, Resource, Tls};
 use crate::kubernetes::event::Event;
 use crate::kubernetes::manifests::{self, Manifests, Options};
-use crate::kubernetes::object::{Kind, Object};
+use crate::kubernetes::object::Kind;
 use crate::kubernetes::selector;
 use crate::kubernetes::snapshot::Snapshot;
 use crate::kubernetes::store::{self, Store};
@@ -244,10 +244,7 @@ async fn run(
     let (sender, mut events) = mpsc::channel(QUEUE);
     let apply = async {
         while let Some(event) = events.recv().await {
-            let changed = match &event {
-                Event::Apply(Object::EndpointSlice(slice)) => Programming::of(slice),
-                _ => None,
-            };
+            let changed = Programming::of(&event);
             store.apply(event, unix_time());
             if let (Some((zone, programming)), Some(changed)) = (&mut programming, changed) {
                 programming.served(zone, changed);

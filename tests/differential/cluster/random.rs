@@ -47,6 +47,7 @@ const TARGETS: &[&str] = &[
     "10-0-0-1.a.pod.cluster.local",
     "web.a.svc.example.com",
 ];
+const TARGET_KINDS: &[&str] = &["Pod", "Pod", "VirtualMachine"];
 const ZONES: &[&str] = &["zone-a", "zone-b", "Zone-A", "corp.example.com"];
 /// What selectors of the variants ask for.
 const TIERS: &[&str] = &["front", "back"];
@@ -172,7 +173,8 @@ impl Dice {
             endpoint["hostname"] = json!(self.one_of(HOSTNAMES));
         }
         if self.chance(0.5) {
-            endpoint["targetRef"] = json!({"kind": "Pod", "name": self.one_of(PODS)});
+            endpoint["targetRef"] =
+                json!({"kind": self.one_of(TARGET_KINDS), "name": self.one_of(PODS)});
         }
         if self.chance(0.5) {
             endpoint["zone"] = json!(self.one_of(ZONES));

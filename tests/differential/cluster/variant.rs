@@ -98,6 +98,7 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
     variants.push(search_lists());
     variants.extend(of_several_clusters());
     variants.extend(transfers(seed));
+    variants.extend(told());
     for (number, options) in RANDOM_OPTIONS.iter().enumerate() {
         let seed = seed.wrapping_add(number as u64);
         variants.push(Variant {
@@ -405,6 +406,55 @@ fn of_several_clusters() -> Vec<Variant> {
                      {options}
                    }}
                    whoami
+                 }}"
+            ),
+        )
+    };
+    variants.into_iter().map(variant).collect()
+}
+
+/// Variants in which each answer tells what the plugin knows of its query.
+fn told() -> Vec<Variant> {
+    let labels = [
+        "kind",
+        "namespace",
+        "service",
+        "endpoint",
+        "protocol",
+        "port-name",
+        "zone",
+        "cluster",
+        "parse-error",
+        "client-namespace",
+        "client-pod-name",
+    ];
+    let labels = labels.map(|label| format!(r#"{{{{ .Meta \"kubernetes/{label}\" }}}}"#));
+    let labels = labels.join("|");
+    let variants = [
+        ("metadata", Data::Pods, "pods verified\n zonal"),
+        ("metadata without pods", Data::Written, ""),
+        (
+            "metadata of several clusters",
+            Data::Imports,
+            "multicluster clusterset.local",
+        ),
+    ];
+    let variant = |(title, data, options)| Variant {
+        data,
+        ..block(
+            title,
+            &["cluster.local", "clusterset.local"],
+            &format!(
+                ".:@port {{
+                   bind 127.0.0.1
+                   metadata
+                   template ANY ANY {{
+                     answer \"{{{{ .Name }}}} 5 IN TXT \\\"{labels}\\\"\"
+                   }}
+                   kubernetes {ZONES} clusterset.local {{
+                     endpoint @api
+                     {options}
+                   }}
                  }}"
             ),
         )

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::text::{Address, Text, nullable};
 use super::{Labels, Metadata, Wire, WirePort, addresses, ports};
-use crate::kubernetes::object::{self, Endpoint, Object};
+use crate::kubernetes::object::{self, Endpoint, Key, Object};
 
 /// An EndpointSlice, as far as names go.
 #[derive(Deserialize)]
@@ -47,8 +47,6 @@ struct Conditions {
 #[serde(default)]
 struct Reference<'a> {
     #[serde(borrow)]
-    kind: Text<'a>,
-    #[serde(borrow)]
     name: Text<'a>,
 }
 
@@ -68,16 +66,24 @@ impl<'de> Wire<'de> for EndpointSlice<'de> {
             import: metadata.labels.import().map(Box::new),
         }))
     }
+
+    fn of_endpoints(&self) -> Option<(Key, u64)> {
+        let metadata = &self.metadata;
+        let service = Key {
+            namespace: Arc::from(&*metadata.namespace.0),
+            name: Arc::from(&*metadata.labels.service_name.0),
+        };
+        Some((service, nanoseconds(&metadata.annotations.triggered.0)?))
+    }
 }
 
 impl WireEndpoint<'_> {
     fn slim(&self) -> Endpoint {
-        let target = Some(&self.target_ref).filter(|target| target.kind.0 == "Pod");
         Endpoint {
             addresses: addresses(&self.addresses),
             ready: self.conditions.ready.unwrap_or(true),
             hostname: self.hostname.some(),
-            pod: target.and_then(|target| target.name.some()),
+            pod: self.target_ref.name.some(),
             node: self.node_name.some(),
             zone: self.zone.some(),
         }

@@ -58,7 +58,7 @@ fn objects_are_trimmed_to_what_names_need() {
                 "endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true,"serving":true},"hostname":"db-0","targetRef":{"kind":"Pod","name":"db-0","uid":"u"}},
                 {"addresses":["10.0.0.2"],"conditions":{"ready":false},"targetRef":{"kind":"Node","name":"n"}}],
                 "ports":[{"name":"pg","port":5432,"protocol":"TCP"}]}"#,
-            object("slice a/db-1 db pg:5432/TCP | 10.0.0.1(db-0,db-0) 10.0.0.2!"),
+            object("slice a/db-1 db pg:5432/TCP | 10.0.0.1(db-0,db-0) 10.0.0.2(,n)!"),
         ),
         (
             "a slice of nothing",
@@ -149,7 +149,7 @@ fn lines_of_a_watch_are_changes() {
         (
             "gone",
             r#"{"type":"DELETED","object":{"metadata":{"name":"web","namespace":"a","resourceVersion":"9"},"spec":{"clusterIP":"None"}}}"#,
-            Change::Deleted(testkit::key("a/web"), mark("a", "web", 9)),
+            Change::Deleted(testkit::key("a/web"), mark("a", "web", 9), None),
         ),
         (
             "a bookmark",
@@ -192,6 +192,23 @@ fn lines_of_a_watch_are_changes() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_slice_that_is_gone_tells_whose_endpoints_changed_and_when() {
+    let gone = |metadata: &str| {
+        let json = format!(r#"{{"type":"DELETED","object":{{"metadata":{metadata}}}}}"#);
+        match change(Kind::EndpointSlice, json.as_bytes()) {
+            Ok(Change::Deleted(key, _, changed)) => (key, changed),
+            other => panic!("{other:?}"),
+        }
+    };
+    let slice = testkit::key("a/web-1");
+    let metadata = r#"{"name":"web-1","namespace":"a","labels":{"kubernetes.io/service-name":"web"},
+        "annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"1970-01-01T00:00:01.5Z"}}"#;
+    let changed = Some((testkit::key("a/web"), 1_500_000_000));
+    assert_eq!(gone(metadata), (slice.clone(), changed));
+    assert_eq!(gone(r#"{"name":"web-1","namespace":"a"}"#), (slice, None));
 }
 
 #[test]

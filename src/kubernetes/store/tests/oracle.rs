@@ -47,7 +47,7 @@ impl Oracle {
                         .retain(|(of, key), _| of != kind || listed.contains(key));
                 }
             }
-            Event::Snapshot { .. } | Event::Cluster(_) => {}
+            Event::Snapshot { .. } | Event::Cluster(_) | Event::Changed(..) => {}
         }
     }
 

@@ -106,6 +106,10 @@ fn the_parts_of_a_name() {
         assert_eq!(values(&state, name, &labels), parts, "{case}");
         assert_eq!(values(&state, name, &["parse-error"]), [None], "{case}");
     }
+    let odd = values(&state, r#"a\.b.\"\255.shop.svc.cluster.local"#, &labels);
+    let odd: Vec<_> = odd.into_iter().flatten().collect();
+    let expected = ["svc", "shop", r#"\"\255"#, r"a\.b", "", ""];
+    assert_eq!(odd, expected, "as text has them");
     for name in [
         "dns-version.cluster.local",
         "a.b.c.web.shop.svc.cluster.local",
