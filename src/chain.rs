@@ -5,6 +5,7 @@
 //! up, with no future and no allocation; what waits (an upstream) is [`Reply::Later`].
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -169,35 +170,34 @@ impl Reply {
         }
     }
 
-    /// Lets `f` look at the outcome and change it in place; cheaper than [`Reply::then`].
+    /// Lets `f` look at the outcome and change it in place; cheaper than [`Reply::then`], since the
+    /// reply stays where it is.
     #[inline]
     pub fn edit<S: Send + Sync + 'static>(
-        mut self,
+        &mut self,
         state: &Arc<S>,
         query: &Query<'_>,
         f: fn(&S, &Query<'_>, &mut Outcome),
-    ) -> Self {
-        match &mut self {
-            Self::Now(outcome) => {
-                f(state, query, outcome);
-                self
-            }
+    ) {
+        match self {
+            Self::Now(outcome) => f(state, query, outcome),
             Self::Later(_) => self.edit_later(state, query, f),
         }
     }
 
     fn edit_later<S: Send + Sync + 'static>(
-        self,
+        &mut self,
         state: &Arc<S>,
         query: &Query<'_>,
         f: fn(&S, &Query<'_>, &mut Outcome),
-    ) -> Self {
+    ) {
         let (state, query) = (state.clone(), query.to_owned());
-        Self::later(async move {
-            let mut outcome = self.await;
+        let reply = std::mem::replace(self, Self::Now(Outcome::Drop));
+        *self = Self::later(async move {
+            let mut outcome = reply.await;
             f(&state, &query.view(), &mut outcome);
             outcome
-        })
+        });
     }
 }
 
@@ -217,11 +217,24 @@ pub trait Plugin: Send + Sync {
     /// The directive's name; also the label `plugin` of metrics.
     fn name(&self) -> &'static str;
 
-    /// Answers, or asks `next`.
+    /// Answers, or asks `next`, which is all that it does unless the plugin says otherwise.
     ///
     /// Runs in a thread that receives queries: it must not block, take a lock that others hold for
     /// long, or read a clock (the query tells the time).
-    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply;
+    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
+        next.serve(query)
+    }
+
+    /// Whether the plugin has nothing to do with a query on its way down, and [`Plugin::edit`] is
+    /// all that it does. [`Plugin::serve`] is then not called.
+    fn edits(&self) -> bool {
+        false
+    }
+
+    /// Looks at what comes back from below, or changes it in place.
+    ///
+    /// Runs where [`Plugin::serve`] runs, or where a reply that was waited for is made.
+    fn edit(&self, _query: &Query<'_>, _outcome: &mut Outcome) {}
 
     /// What the plugin knows about a query, by a label that starts with its name
     /// (`kubernetes/namespace`); nothing, unless it says so. The query is as it entered the server
@@ -236,14 +249,23 @@ pub trait Plugin: Send + Sync {
 /// The plugins of one server block, in the order in which a query meets them.
 pub struct Chain {
     plugins: Box<[Arc<dyn Plugin>]>,
+    /// For each plugin, how many from there on only edit, in a row.
+    editors: Box<[usize]>,
 }
 
 impl Chain {
     /// A chain of these plugins, first to last.
     #[must_use]
     pub fn new(plugins: Vec<Arc<dyn Plugin>>) -> Arc<Self> {
+        let mut editors = vec![0; plugins.len()];
+        let mut in_a_row = 0;
+        for (count, plugin) in editors.iter_mut().zip(&plugins).rev() {
+            in_a_row = if plugin.edits() { in_a_row + 1 } else { 0 };
+            *count = in_a_row;
+        }
         Arc::new(Self {
             plugins: plugins.into(),
+            editors: editors.into(),
         })
     }
 
@@ -266,6 +288,15 @@ impl Chain {
             .find_map(|plugin| plugin.metadata(query, label))
     }
 
+    /// Has some plugins edit an outcome, the last one first.
+    #[inline]
+    fn edit(&self, editors: Range<usize>, query: &Query<'_>, outcome: &mut Outcome) {
+        let editors = self.plugins.get(editors).unwrap_or_default();
+        for plugin in editors.iter().rev() {
+            plugin.edit(query, outcome);
+        }
+    }
+
     /// The whole chain, as the first plugin's caller sees it.
     #[inline]
     #[must_use]
@@ -285,22 +316,46 @@ impl Next<'_> {
     /// Asks the next plugin. Where there is none the query fails with SERVFAIL, as in CoreDNS.
     #[inline]
     pub fn serve(self, query: &Query<'_>) -> Reply {
-        match self.chain.plugins.get(self.at) {
-            Some(plugin) => plugin.serve(
-                query,
-                Next {
-                    chain: self.chain,
-                    at: self.at + 1,
-                },
-            ),
+        match self.chain.editors.get(self.at) {
+            Some(0) => self.serve_at(self.at, query),
+            Some(editors) => self.serve_edited(*editors, query),
             None => self.ended(),
         }
+    }
+
+    #[inline]
+    fn serve_at(self, at: usize, query: &Query<'_>) -> Reply {
+        let next = Next {
+            chain: self.chain,
+            at: at + 1,
+        };
+        match self.chain.plugins.get(at) {
+            Some(plugin) => plugin.serve(query, next),
+            None => self.ended(),
+        }
+    }
+
+    /// Asks the first plugin that does more than edit, and has the `editors` before it edit the
+    /// reply: all in one place, as the reply is large.
+    fn serve_edited(self, editors: usize, query: &Query<'_>) -> Reply {
+        let at = self.at + editors;
+        let mut reply = self.serve_at(at, query);
+        if let Reply::Now(outcome) = &mut reply {
+            self.chain.edit(self.at..at, query, outcome);
+            return reply;
+        }
+        let (chain, edited, query) = (self.chain.clone(), self.at..at, query.to_owned());
+        Reply::later(async move {
+            let mut outcome = reply.await;
+            chain.edit(edited, &query.view(), &mut outcome);
+            outcome
+        })
     }
 
     /// The chain ended and nobody answered; told by the name of its last plugin.
     #[cold]
     fn ended(self) -> Reply {
-        let last = self.at.checked_sub(1);
+        let last = self.chain.plugins.len().checked_sub(1);
         let last = last.and_then(|last| self.chain.plugins.get(last));
         let name = last.map_or("", |plugin| plugin.name());
         let error = format!("plugin/{name}: no next plugin found");
@@ -341,3 +396,6 @@ impl Rest {
         .serve(query)
     }
 }
+
+#[cfg(test)]
+mod tests;

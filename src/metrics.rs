@@ -17,6 +17,7 @@ mod text;
 use shard::Cells;
 
 pub use batch::Batch;
+pub use shard::Row;
 pub use text::CONTENT_TYPE;
 
 /// Histogram edges of durations in seconds: 0.25 ms doubled 15 times.
@@ -100,13 +101,19 @@ impl Counter {
     /// Adds one.
     #[inline]
     pub fn inc(&self) {
-        self.0.add(0, 1);
+        self.add(1);
+    }
+
+    /// Adds one in this thread's row, which is at hand.
+    #[inline]
+    pub fn inc_in(&self, row: Row) {
+        self.0.add(row, 0, 1);
     }
 
     /// Adds `amount`.
     #[inline]
     pub fn add(&self, amount: u64) {
-        self.0.add(0, amount);
+        self.0.add(Row::here(), 0, amount);
     }
 
     /// The sum over all threads.
@@ -143,7 +150,13 @@ impl Histogram {
     /// Counts `value`, in the unit of the edges.
     #[inline]
     pub fn observe(&self, value: f64) {
-        self.count(value, 1, (value * self.scale) as u64);
+        self.count(Row::here(), value, (1, (value * self.scale) as u64));
+    }
+
+    /// Counts a number of bytes in this thread's row, which is at hand; the edges are in bytes.
+    #[inline]
+    pub fn observe_bytes(&self, row: Row, bytes: usize) {
+        self.count(row, bytes as f64, (1, bytes as u64));
     }
 
     /// Counts a time; the edges are in seconds.
@@ -157,18 +170,20 @@ impl Histogram {
     pub fn observe_durations(&self, time: Duration, times: u64) {
         // Whole nanoseconds up to 584 years: what a clock can tell loses nothing in the sum.
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.count(nanos as f64 / NANOS, times, nanos.saturating_mul(times));
+        let sum = nanos.saturating_mul(times);
+        self.count(Row::here(), nanos as f64 / NANOS, (times, sum));
     }
 
+    /// Counts a value so many times, whose sum is so many units.
     #[inline]
-    fn count(&self, value: f64, times: u64, units: u64) {
+    fn count(&self, row: Row, value: f64, (times, units): (u64, u64)) {
         let bucket = self
             .edges
             .iter()
             .position(|edge| value <= *edge)
             .unwrap_or(self.edges.len());
-        self.cells
-            .add_two((bucket, times), (self.edges.len() + 1, units));
+        self.cells.add(row, bucket, times);
+        self.cells.add(row, self.edges.len() + 1, units);
     }
 
     /// Whether both count in one place.

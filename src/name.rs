@@ -124,7 +124,13 @@ impl<'a> NameRef<'a> {
 
     /// This name, its parent, and so on up to the root.
     pub fn suffixes(self) -> impl Iterator<Item = Self> {
-        std::iter::successors(Some(self), |name| name.parent())
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let name = rest;
+            let length = usize::from(*name.first()?);
+            rest = name.get(1 + length..).unwrap_or_default();
+            Some(Self(name))
+        })
     }
 
     /// The name that starts `skip` bytes into this one, where a label starts there.
@@ -151,7 +157,8 @@ impl<'a> NameRef<'a> {
         if zone.is_root() {
             return Some(head);
         }
-        if tail != zone.0 {
+        // Zones mostly differ in their first byte already, which costs no call.
+        if tail.first() != zone.0.first() || tail != zone.0 {
             return None;
         }
         // A byte suffix may start inside a label: walk the labels to see that one starts here.

@@ -10,8 +10,8 @@ pub mod quic;
 pub mod render;
 pub mod stream;
 pub mod udp;
+mod zones;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use crate::name::{MAX_NAME, Name, NameRef};
 use crate::query::{OwnedQuery, Query, Request, Step, Transport, Work};
 
 use decode::Decoded;
+use zones::Zones;
 
 /// Decides whether a server block's view takes a query.
 pub trait Filter: Send + Sync {
@@ -93,34 +94,9 @@ pub struct Server {
     /// The number of listeners of its configuration.
     pub siblings: usize,
     blocks: Box<[Arc<Block>]>,
-    zones: HashMap<Name, Vec<Arc<Block>>, foldhash::fast::RandomState>,
-    /// The lengths that the zones' names have: a suffix of another length is not looked up.
-    lengths: Lengths,
+    zones: Zones,
     any_class: bool,
     observer: Arc<dyn Observer>,
-}
-
-/// A set of lengths of names, one bit each.
-struct Lengths([u64; 4]);
-
-impl Lengths {
-    fn of<'n>(names: impl Iterator<Item = NameRef<'n>>) -> Self {
-        let mut bits = [0; 4];
-        for name in names {
-            let length = name.as_bytes().len();
-            if let Some(word) = bits.get_mut(length / 64) {
-                *word |= 1 << (length % 64);
-            }
-        }
-        Self(bits)
-    }
-
-    #[inline]
-    fn has(&self, name: NameRef<'_>) -> bool {
-        let length = name.as_bytes().len();
-        let word = self.0.get(length / 64);
-        word.is_some_and(|word| word >> (length % 64) & 1 == 1)
-    }
 }
 
 /// What came of a packet.
@@ -173,19 +149,12 @@ impl Server {
         observer: Arc<dyn Observer>,
     ) -> Arc<Self> {
         let blocks: Box<[_]> = blocks.into_iter().collect();
-        let mut zones: HashMap<_, Vec<Arc<Block>>, _> = HashMap::default();
-        for block in &blocks {
-            let of_zone = zones.entry(block.zone.clone()).or_default();
-            of_zone.push(block.clone());
-        }
-        let lengths = Lengths::of(blocks.iter().map(|block| block.zone.view()));
         Arc::new(Self {
             label: label.into(),
             index,
             siblings,
+            zones: Zones::new(&blocks),
             blocks,
-            zones,
-            lengths,
             any_class,
             observer,
         })
@@ -303,23 +272,31 @@ impl Server {
             return Handled::Replied;
         }
         // A panic is a defect of one plugin; the query fails and the thread goes on.
-        let reply = catch_unwind(AssertUnwindSafe(|| self.serve(&query)))
-            .unwrap_or_else(|panic| Reply::Now(self.panicked(panic.as_ref(), &query)));
-        match reply {
-            Reply::Now(outcome) => finish(outcome, &query, out),
-            Reply::Later(future) => {
-                let query = query.to_owned();
-                Handled::Later(Box::pin(async move {
-                    let outcome = AssertUnwindSafe(future).catch_unwind().await;
-                    let view = query.view();
-                    let outcome =
-                        outcome.unwrap_or_else(|panic| view.server.panicked(panic.as_ref(), &view));
-                    let mut out = Vec::with_capacity(512);
-                    // A transfer is never late: the plugin that makes one has its zone at hand.
-                    matches!(finish(outcome, &view, &mut out), Handled::Replied).then_some(out)
-                }))
-            }
+        let before = out.len();
+        let handled = catch_unwind(AssertUnwindSafe(|| self.answer(&query, out)));
+        handled.unwrap_or_else(|panic| {
+            out.truncate(before);
+            finish(&mut self.panicked(panic.as_ref(), &query), &query, out)
+        })
+    }
+
+    /// Asks the blocks, and renders what is known at once.
+    fn answer(&self, query: &Query<'_>, out: &mut Vec<u8>) -> Handled {
+        // The outcome is large, and stays where it is.
+        let mut reply = self.serve(query);
+        if let Reply::Now(outcome) = &mut reply {
+            return finish(outcome, query, out);
         }
+        let query = query.to_owned();
+        Handled::Later(Box::pin(async move {
+            let outcome = AssertUnwindSafe(reply).catch_unwind().await;
+            let view = query.view();
+            let mut outcome =
+                outcome.unwrap_or_else(|panic| view.server.panicked(panic.as_ref(), &view));
+            let mut out = Vec::with_capacity(512);
+            // A transfer is never late: the plugin that makes one has its zone at hand.
+            matches!(finish(&mut outcome, &view, &mut out), Handled::Replied).then_some(out)
+        }))
     }
 
     /// Matches the query to a server block and asks its chain.
@@ -327,18 +304,12 @@ impl Server {
         let mut parent_of_ds = None;
         // What the metadata of a block adds stays when its filters refuse, as in CoreDNS.
         let mut entered: Option<Query<'_>> = None;
-        for suffix in query.lower.suffixes() {
-            if suffix.is_root() && parent_of_ds.is_some() {
+        for zone in self.zones.above(query.lower) {
+            if zone.name.view().is_root() && parent_of_ds.is_some() {
                 // As in CoreDNS, the root's block is nobody's parent.
                 break;
             }
-            if !self.lengths.has(suffix) {
-                continue;
-            }
-            let Some(blocks) = self.zones.get(suffix.as_bytes()) else {
-                continue;
-            };
-            for block in blocks {
+            for block in &zone.blocks {
                 if block.chain.is_empty() {
                     return self.refuse(query);
                 }
@@ -399,14 +370,14 @@ impl Server {
 }
 
 /// Renders an outcome for the client's own question.
-fn finish(outcome: Outcome, query: &Query<'_>, out: &mut Vec<u8>) -> Handled {
-    query.note(|| answered(&outcome));
+fn finish(outcome: &mut Outcome, query: &Query<'_>, out: &mut Vec<u8>) -> Handled {
+    query.note(|| answered(outcome));
     match outcome {
-        Outcome::Answer(answer) => render::answer(&answer, query, out),
-        Outcome::Failed(failure) => render::failure(&failure, query, out),
+        Outcome::Answer(answer) => render::answer(answer, query, out),
+        Outcome::Failed(failure) => render::failure(failure, query, out),
         Outcome::Drop => return Handled::Silent,
         Outcome::Transfer(transfer) => {
-            return Handled::Transfer(transfer, Box::new(query.to_owned()));
+            return Handled::Transfer(transfer.take(), Box::new(query.to_owned()));
         }
     }
     Handled::Replied

@@ -19,6 +19,12 @@ pub struct Transferred {
 }
 
 impl Transfer {
+    /// The messages, out of a place where none are left.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self(Box::new(std::iter::empty())))
+    }
+
     /// The same messages, each changed by `f`.
     #[must_use]
     pub fn map(self, f: impl FnMut(Answer) -> Answer + Send + 'static) -> Self {

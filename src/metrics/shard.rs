@@ -1,6 +1,7 @@
 //! Counters with one writer for each cell.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,17 +13,40 @@ const ROWS: usize = 16;
 static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-struct Row(Cell<Option<usize>>);
-
-thread_local! {
-    static ROW: Row = const { Row(Cell::new(None)) };
+/// A thread's own row of counts: found once for all that a query counts.
+#[derive(Clone, Copy)]
+pub struct Row {
+    number: usize,
+    /// Not for another thread: it would write where this one does.
+    _here: PhantomData<*const ()>,
 }
 
 impl Row {
-    fn get(&self) -> usize {
-        if let Some(row) = self.0.get() {
-            return row;
+    /// This thread's. A thread that is ending has none any more; the first row serves all.
+    #[inline]
+    #[must_use]
+    pub fn here() -> Self {
+        Self {
+            number: HELD.try_with(Held::get).unwrap_or(0),
+            _here: PhantomData,
         }
+    }
+}
+
+struct Held(Cell<Option<usize>>);
+
+thread_local! {
+    static HELD: Held = const { Held(Cell::new(None)) };
+}
+
+impl Held {
+    #[inline]
+    fn get(&self) -> usize {
+        self.0.get().unwrap_or_else(|| self.take())
+    }
+
+    #[cold]
+    fn take(&self) -> usize {
         let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let row = free.unwrap_or_else(|| {
             let next = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -34,7 +58,7 @@ impl Row {
     }
 }
 
-impl Drop for Row {
+impl Drop for Held {
     fn drop(&mut self) {
         if let Some(row) = self.0.get().filter(|row| *row > 0) {
             FREE.lock()
@@ -42,12 +66,6 @@ impl Drop for Row {
                 .push(row);
         }
     }
-}
-
-/// This thread's row. A thread that is ending has none any more; the first row serves all.
-#[inline]
-fn row() -> usize {
-    ROW.try_with(Row::get).unwrap_or(0)
 }
 
 /// A row of numbers for each writing thread; a reader adds the rows up.
@@ -69,24 +87,11 @@ impl Cells {
 
     /// Adds to one number, in this thread's row.
     #[inline]
-    pub(super) fn add(&self, which: usize, amount: u64) {
-        self.add_in(row(), which, amount);
-    }
-
-    /// Adds to two numbers, looking for this thread's row once.
-    #[inline]
-    pub(super) fn add_two(&self, one: (usize, u64), other: (usize, u64)) {
-        let row = row();
-        self.add_in(row, one.0, one.1);
-        self.add_in(row, other.0, other.1);
-    }
-
-    #[inline]
-    fn add_in(&self, row: usize, which: usize, amount: u64) {
-        let Some(number) = self.numbers.get(row * self.stride + which) else {
+    pub(super) fn add(&self, row: Row, which: usize, amount: u64) {
+        let Some(number) = self.numbers.get(row.number * self.stride + which) else {
             return;
         };
-        if row == 0 {
+        if row.number == 0 {
             number.fetch_add(amount, Ordering::Relaxed);
         } else {
             // This thread is the only writer of its row: no locked instruction is needed.

@@ -48,7 +48,9 @@ impl Plugin for Bufsize {
             Some(opt) if opt.udp_size > udp_size => {
                 let opt = Some(Opt { udp_size, ..opt });
                 let lowered = Query { opt, ..*query };
-                next.serve(&lowered).edit(&self.size, &lowered, lower)
+                let mut reply = next.serve(&lowered);
+                reply.edit(&self.size, &lowered, lower);
+                reply
             }
             _ => next.serve(query),
         }

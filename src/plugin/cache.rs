@@ -203,17 +203,18 @@ impl Inner {
 
     /// Asks the rest of the chain, and keeps what it says.
     fn ask(self: &Arc<Self>, query: &Query<'_>, next: Next<'_>) -> Reply {
-        match below(query, next) {
-            Reply::Now(mut outcome) => {
-                if let Outcome::Answer(answer) = &mut outcome {
+        let mut reply = below(query, next);
+        match &mut reply {
+            // A failure that was known at once is as cheap to ask for as to keep.
+            Reply::Now(outcome) => {
+                if let Outcome::Answer(answer) = outcome {
                     self.keep(query, answer, query.request.now);
                 }
-                // A failure that was known at once is as cheap to ask for as to keep.
-                outcome.into()
             }
-            Reply::Later(future) => {
+            Reply::Later(_) => {
                 let (cache, query) = (self.clone(), query.to_owned());
-                Reply::later(async move {
+                let future = std::mem::replace(&mut reply, Outcome::Drop.into());
+                reply = Reply::later(async move {
                     let mut outcome = future.await;
                     // The query's instant is from before the wait.
                     let now = Instant::now();
@@ -227,9 +228,10 @@ impl Inner {
                         Outcome::Drop | Outcome::Transfer(_) => {}
                     }
                     outcome
-                })
+                });
             }
         }
+        reply
     }
 
     /// Has a popular entry renewed that is near its end.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::setup::{Setup, SetupError};
-use crate::chain::{Next, Outcome, Plugin, Reply};
+use crate::chain::{Outcome, Plugin};
 use crate::corefile::{Cursor, Directive, Token};
 use crate::duration::GoDuration;
 use crate::query::Query;
@@ -69,9 +69,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
             }
         });
     }
-    setup.push(Errors {
-        state: Arc::new(State { patterns }),
-    });
+    setup.push(Errors { patterns });
     Ok(())
 }
 
@@ -221,10 +219,6 @@ impl Level {
 
 /// See the module.
 struct Errors {
-    state: Arc<State>,
-}
-
-struct State {
     patterns: Arc<[Pattern]>,
 }
 
@@ -233,22 +227,20 @@ impl Plugin for Errors {
         "errors"
     }
 
-    #[inline]
-    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
-        next.serve(query).edit(&self.state, query, State::see)
+    fn edits(&self) -> bool {
+        true
     }
-}
 
-impl State {
-    #[inline]
-    fn see(&self, query: &Query<'_>, outcome: &mut Outcome) {
+    fn edit(&self, query: &Query<'_>, outcome: &mut Outcome) {
         if let Outcome::Failed(failure) = outcome
             && let Some(error) = &failure.error
         {
             self.tell(query, u16::from(failure.rcode), error);
         }
     }
+}
 
+impl Errors {
     #[cold]
     fn tell(&self, query: &Query<'_>, rcode: u16, error: &str) {
         let pattern = self

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::setup::{Setup, SetupError};
-use crate::chain::{Next, Outcome, Plugin, Reply, Transfer};
+use crate::chain::{Next, Outcome, Plugin, Reply};
 use crate::corefile::{Cursor, Token};
 use crate::query::{Query, Request};
 use crate::wire::Flags;
@@ -127,7 +127,9 @@ impl Plugin for Header {
     #[inline]
     fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
         let Some(change) = self.rules.query else {
-            return next.serve(query).edit(&self.rules, query, Rules::answer);
+            let mut reply = next.serve(query);
+            reply.edit(&self.rules, query, Rules::answer);
+            return reply;
         };
         let request = Request {
             flags: change.apply(query.request.flags),
@@ -137,8 +139,9 @@ impl Plugin for Header {
             request: &request,
             ..*query
         };
-        next.serve(&changed)
-            .edit(&self.rules, &changed, Rules::answer)
+        let mut reply = next.serve(&changed);
+        reply.edit(&self.rules, &changed, Rules::answer);
+        reply
     }
 }
 
@@ -160,9 +163,7 @@ impl Rules {
             }
             Outcome::Transfer(transfer) => {
                 if let Some(change) = self.response {
-                    let nothing = Transfer(Box::new(std::iter::empty()));
-                    let messages = std::mem::replace(transfer, nothing);
-                    *transfer = messages.map(move |mut answer| {
+                    *transfer = transfer.take().map(move |mut answer| {
                         answer.flags = change.apply(answer.flags);
                         answer
                     });

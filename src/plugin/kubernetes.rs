@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
-use crate::answer::{Answer, ExtendedError, Origin};
+use crate::answer::{Answer, ExtendedError, Origin, RecordSet};
 use crate::chain::{Failure, Next, Plugin, Reply};
 use crate::kubernetes::name::{self, Grammar, Parsed};
 use crate::kubernetes::zone::{Found, Selection, Shape, View, Zone};
@@ -87,6 +87,8 @@ enum Resolved {
     NameError,
     /// The name exists, and has nothing of the type.
     NoData,
+    /// What nearly all answers are: one set of records.
+    Set(RecordSet),
     /// The answer, but for what follows from it.
     Found(Answer),
     /// A CNAME, of which the target is to be resolved.
@@ -169,10 +171,20 @@ impl Plugin for Kubernetes {
             return next.serve(query);
         };
         match state.resolve(query, asked) {
-            Resolved::Found(answer) => state.dated(answer).into(),
+            Resolved::Set(set) => {
+                let mut answer = State::answer(query);
+                answer.push(query, set);
+                state.date(&mut answer);
+                answer.into()
+            }
+            Resolved::Found(mut answer) => {
+                state.date(&mut answer);
+                answer.into()
+            }
             Resolved::NoData => {
-                let answer = state.negative(query, asked, ResponseCode::NoError);
-                state.dated(answer).into()
+                let mut answer = state.negative(query, asked, ResponseCode::NoError);
+                state.date(&mut answer);
+                answer.into()
             }
             Resolved::NameError if !state.cluster.has_synced() => {
                 // Nobody knows yet that the name does not exist; nor may another server say so.
@@ -288,7 +300,7 @@ impl State {
 
     /// What a name holds for types that are records of Services, or for none.
     fn of_name<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
-        if asked.parsed == Parsed::NameServer && asked.has_name_server(query) {
+        if matches!(asked.parsed, Parsed::NameServer) && asked.has_name_server(query) {
             return self.name_server(query, asked);
         }
         match self.find(asked) {
@@ -309,7 +321,7 @@ impl State {
 
     /// TXT is only at `dns-version`; a name without any record does not exist for this type.
     fn text<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
-        if asked.parsed == Parsed::DnsVersion {
+        if matches!(asked.parsed, Parsed::DnsVersion) {
             return Resolved::Found(self.version(query));
         }
         match self.find(asked) {
@@ -329,14 +341,13 @@ impl State {
     }
 
     /// Says so where the answer comes from a snapshot, and not from the cluster.
-    fn dated(&self, mut answer: Answer) -> Answer {
+    fn date(&self, answer: &mut Answer) {
         if let Some(taken) = self.cluster.snapshot() {
             answer.extra_mut().error = Some(ExtendedError {
                 code: ExtendedError::STALE_ANSWER,
                 text: format!("the API server is away; this is of {}", at(taken)),
             });
         }
-        answer
     }
 
     /// This machine's own addresses, as CoreDNS takes them: none where `bind` names addresses.

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::setup::{Setup, SetupError};
 use crate::answer::{Answer, Body, Order};
-use crate::chain::{Next, Outcome, Plugin, Reply};
+use crate::chain::{Outcome, Plugin};
 use crate::query::Query;
 
 mod prefer;
@@ -21,7 +21,7 @@ use weighted::Weights;
 const NAME: &str = "loadbalance";
 
 /// See the module.
-pub struct LoadBalance(Arc<Policy>);
+pub struct LoadBalance(Policy);
 
 #[derive(Default)]
 struct Policy {
@@ -74,7 +74,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
             }
         }
     }
-    setup.push(LoadBalance(Arc::new(policy)));
+    setup.push(LoadBalance(policy));
     Ok(())
 }
 
@@ -83,13 +83,14 @@ impl Plugin for LoadBalance {
         NAME
     }
 
-    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
-        next.serve(query)
-            .edit(&self.0, query, |policy, query, outcome| {
-                if let Outcome::Answer(answer) = outcome {
-                    shuffle(query, answer, policy);
-                }
-            })
+    fn edits(&self) -> bool {
+        true
+    }
+
+    fn edit(&self, query: &Query<'_>, outcome: &mut Outcome) {
+        if let Outcome::Answer(answer) = outcome {
+            shuffle(query, answer, &self.0);
+        }
     }
 }
 

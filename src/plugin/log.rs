@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::setup::{Setup, SetupError};
 use crate::answer::Answer;
-use crate::chain::{Next, Outcome, Plugin, Reply, Transfer, Transferred};
+use crate::chain::{Outcome, Plugin, Transferred};
 use crate::corefile::Directive;
 use crate::name::{Name, NameRef};
 use crate::query::Query;
@@ -98,7 +98,7 @@ fn parse(directive: &Directive, warnings: &mut Vec<SetupError>) -> Result<Vec<Ru
 
 /// See the module.
 struct Log {
-    rules: Vec<Arc<Logger>>,
+    rules: Vec<Logger>,
 }
 
 /// A rule, and where its lines go.
@@ -110,11 +110,9 @@ struct Logger {
 
 impl Log {
     fn new(rules: Vec<Rule>, output: Output) -> Self {
-        let logger = |rule| {
-            Arc::new(Logger {
-                rule,
-                output: output.clone(),
-            })
+        let logger = |rule| Logger {
+            rule,
+            output: output.clone(),
         };
         Self {
             rules: rules.into_iter().map(logger).collect(),
@@ -127,12 +125,14 @@ impl Plugin for Log {
         "log"
     }
 
-    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
-        let reply = next.serve(query);
+    fn edits(&self) -> bool {
+        true
+    }
+
+    fn edit(&self, query: &Query<'_>, outcome: &mut Outcome) {
         // The first rule for the name decides, be it by telling nothing.
-        match self.rules.iter().find(|rule| rule.covers(query.lower)) {
-            Some(rule) => reply.edit(rule, query, Logger::see),
-            None => reply,
+        if let Some(rule) = self.rules.iter().find(|rule| rule.covers(query.lower)) {
+            rule.see(query, outcome);
         }
     }
 }
@@ -186,9 +186,7 @@ impl Logger {
             }
             Outcome::Transfer(transfer) => {
                 let logger = self.clone();
-                let empty = Transfer(Box::new(std::iter::empty()));
-                let transfer_out = std::mem::replace(transfer, empty);
-                *transfer = transfer_out.counted(query, move |query, sent| {
+                *transfer = transfer.take().counted(query, move |query, sent| {
                     logger.tell_transfer(query, sent);
                 });
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::log::class::Kind;
 use super::setup::{Setup, SetupError};
 use crate::answer::{Answer, Body, RecordsBuilder, Section};
-use crate::chain::{Next, Outcome, Plugin, Reply};
+use crate::chain::{Outcome, Plugin};
 use crate::query::Query;
 
 /// Reads `minimal`.
@@ -19,31 +19,26 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     if cursor.next_arg().is_some() {
         return Err(cursor.arg_err());
     }
-    setup.push(Minimal {
-        state: Arc::new(()),
-    });
+    setup.push(Minimal);
     Ok(())
 }
 
 /// See the module.
-struct Minimal {
-    /// There is nothing to know.
-    state: Arc<()>,
-}
+struct Minimal;
 
 impl Plugin for Minimal {
     fn name(&self) -> &'static str {
         "minimal"
     }
 
-    #[inline]
-    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
-        next.serve(query)
-            .edit(&self.state, query, |(), query, outcome| {
-                if let Outcome::Answer(answer) = outcome {
-                    shorten(answer, query);
-                }
-            })
+    fn edits(&self) -> bool {
+        true
+    }
+
+    fn edit(&self, query: &Query<'_>, outcome: &mut Outcome) {
+        if let Outcome::Answer(answer) = outcome {
+            shorten(answer, query);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::setup::{Setup, SetupError, hostname};
 use crate::answer::Answer;
-use crate::chain::{Next, Outcome, Plugin, Reply, Transfer};
+use crate::chain::{Outcome, Plugin};
 use crate::query::{Opt, Query};
 use crate::wire::options::{self, Options};
 
@@ -50,27 +50,27 @@ impl Plugin for Nsid {
         "nsid"
     }
 
-    #[inline]
-    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
+    fn edits(&self) -> bool {
+        true
+    }
+
+    fn edit(&self, query: &Query<'_>, outcome: &mut Outcome) {
         let is_asked = |opt: Opt<'_>| options::find(opt.options, NSID).is_some();
         if !query.opt.is_some_and(is_asked) {
-            return next.serve(query);
+            return;
         }
-        next.serve(query)
-            .edit(&self.data, query, |data, _, outcome| match outcome {
-                Outcome::Answer(answer) => tell(answer, data),
-                Outcome::Transfer(transfer) => {
-                    let data = data.clone();
-                    let nothing = Transfer(Box::new(std::iter::empty()));
-                    let messages = std::mem::replace(transfer, nothing);
-                    *transfer = messages.map(move |mut answer| {
-                        tell(&mut answer, &data);
-                        answer
-                    });
-                }
-                // What the server itself answers has no option, as in CoreDNS.
-                Outcome::Failed(_) | Outcome::Drop => {}
-            })
+        match outcome {
+            Outcome::Answer(answer) => tell(answer, &self.data),
+            Outcome::Transfer(transfer) => {
+                let data = self.data.clone();
+                *transfer = transfer.take().map(move |mut answer| {
+                    tell(&mut answer, &data);
+                    answer
+                });
+            }
+            // What the server itself answers has no option, as in CoreDNS.
+            Outcome::Failed(_) | Outcome::Drop => {}
+        }
     }
 }
 

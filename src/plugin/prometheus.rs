@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::setup::{PerServer, Setup, SetupError};
-use crate::chain::{Next, Outcome, Plugin, Reply, Transfer, Transferred};
+use crate::chain::{Outcome, Plugin, Transfer, Transferred};
 use crate::corefile::{Diagnostic, Directive, HostPort, Token};
 use crate::http;
 use crate::metrics::{CONTENT_TYPE, Registry};
@@ -127,10 +127,6 @@ impl http::Service for Page {
 
 /// See the module.
 struct Prometheus {
-    state: Arc<State>,
-}
-
-struct State {
     metrics: Arc<Registry>,
     /// The block's zones; the longest that a name is in labels its queries.
     zones: Vec<Name>,
@@ -142,12 +138,10 @@ struct State {
 impl Prometheus {
     fn new(metrics: Arc<Registry>, zones: Vec<Name>, view: Arc<str>) -> Self {
         Self {
-            state: Arc::new(State {
-                metrics,
-                zones,
-                view,
-                traffic: PerServer::default(),
-            }),
+            metrics,
+            zones,
+            view,
+            traffic: PerServer::default(),
         }
     }
 }
@@ -157,14 +151,11 @@ impl Plugin for Prometheus {
         "prometheus"
     }
 
-    #[inline]
-    fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
-        next.serve(query).edit(&self.state, query, State::see)
+    fn edits(&self) -> bool {
+        true
     }
-}
 
-impl State {
-    fn see(&self, query: &Query<'_>, outcome: &mut Outcome) {
+    fn edit(&self, query: &Query<'_>, outcome: &mut Outcome) {
         let Some(traffic) = self.traffic(query) else {
             return;
         };
@@ -188,7 +179,9 @@ impl State {
             },
         );
     }
+}
 
+impl Prometheus {
     #[inline]
     fn traffic(&self, query: &Query<'_>) -> Option<&Traffic> {
         let make = || {
@@ -222,15 +215,16 @@ impl Traffic {
     /// Counts a zone transfer when it is over.
     fn count_later(&self, transfer: &mut Transfer, query: &Query<'_>) {
         let traffic = self.clone();
-        let messages = std::mem::replace(transfer, Transfer(Box::new(std::iter::empty())));
-        *transfer = messages.counted(query, move |query, sent: Transferred| {
-            let seen = Seen {
-                rcode: 0,
-                plugin: "transfer",
-                size: sent.size,
-            };
-            traffic.count(query, &seen);
-        });
+        *transfer = transfer
+            .take()
+            .counted(query, move |query, sent: Transferred| {
+                let seen = Seen {
+                    rcode: 0,
+                    plugin: "transfer",
+                    size: sent.size,
+                };
+                traffic.count(query, &seen);
+            });
     }
 }
 

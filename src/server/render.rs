@@ -41,10 +41,9 @@ struct Head {
 /// `query` is the question as the client asked it.
 pub fn answer(answer: &Answer, query: &Query<'_>, out: &mut Vec<u8>) {
     let start = out.len();
-    let query = &with_size(
-        query,
-        answer.extra.as_ref().and_then(|extra| extra.udp_size),
-    );
+    let size = answer.extra.as_ref().and_then(|extra| extra.udp_size);
+    let resized = size.map(|size| with_size(query, size));
+    let query = resized.as_ref().unwrap_or(query);
     let opt = OptOut::of_answer(answer, query);
     let limit = query.size_limit();
     let whole = match (query.request.transport, query.request.client.is_ipv4()) {
@@ -97,12 +96,8 @@ fn told_rcode(rcode: ResponseCode, query: &Query<'_>) -> ResponseCode {
     }
 }
 
-/// The query as if its OPT told another payload size, where one is given.
-#[inline]
-fn with_size<'q>(query: &Query<'q>, size: Option<u16>) -> Query<'q> {
-    let Some(udp_size) = size else {
-        return *query;
-    };
+/// The query as if its OPT told another payload size.
+fn with_size<'q>(query: &Query<'q>, udp_size: u16) -> Query<'q> {
     Query {
         opt: query.opt.map(|opt| Opt { udp_size, ..opt }),
         ..*query
@@ -112,7 +107,8 @@ fn with_size<'q>(query: &Query<'q>, size: Option<u16>) -> Query<'q> {
 /// Writes the reply to a query that failed: no record, but the OPT and, in it, the reason.
 pub fn failure(failure: &Failure, query: &Query<'_>, out: &mut Vec<u8>) {
     let start = out.len();
-    let query = &with_size(query, failure.udp_size);
+    let resized = failure.udp_size.map(|size| with_size(query, size));
+    let query = resized.as_ref().unwrap_or(query);
     let flags = failure.flags.unwrap_or_else(|| query.reply_flags());
     let bits = flags.with(Flags::QR).bits() | query.request.opcode.bits();
     write_head(
@@ -306,10 +302,17 @@ impl Writer<'_> {
                 self.name(*target, false);
             }
             RdataRef::Soa(shape, apex, serial, minimum) => {
-                // Two names in front of one apex: in pieces only where nothing is compressed.
                 for head in [shape.mname, shape.rname] {
-                    let name = [head, apex.head, apex.tail.as_bytes()].concat_name();
-                    self.name(name.parts(), true);
+                    let pieces = [head, apex.head, apex.tail.as_bytes()];
+                    match &mut self.names {
+                        Some(names) => {
+                            let name = pieces.concat_name();
+                            names.write(name.parts(), true, self.out, self.start);
+                        }
+                        None => pieces
+                            .iter()
+                            .for_each(|piece| self.out.extend_from_slice(piece)),
+                    }
                 }
                 for number in [*serial, shape.refresh, shape.retry, shape.expire, *minimum] {
                     self.out.extend_from_slice(&number.to_be_bytes());

@@ -2,7 +2,7 @@ use hickory_proto::op::ResponseCode;
 use tokio::time::sleep;
 
 use super::*;
-use crate::chain::{Chain, Failure};
+use crate::chain::{Chain, Failure, Reply};
 use crate::corefile::Memory;
 use crate::telemetry::Captured;
 use crate::testing::{Ask, Stub, planned, setup_error};
@@ -99,7 +99,7 @@ fn pattern(regex: &str, level: Level, show_first: bool) -> Pattern {
 /// A chain whose last plugin fails with the name asked for as its error.
 fn chain(patterns: Vec<Pattern>) -> (Arc<Chain>, Arc<[Pattern]>) {
     let patterns: Arc<[Pattern]> = patterns.into();
-    let state = State {
+    let errors = Errors {
         patterns: patterns.clone(),
     };
     let stub = Stub::new(|query| {
@@ -116,9 +116,6 @@ fn chain(patterns: Vec<Pattern>) -> (Arc<Chain>, Arc<[Pattern]>) {
             _ => Failure::refusal("forward", ResponseCode::Refused).into(),
         }
     });
-    let errors = Errors {
-        state: Arc::new(state),
-    };
     (Chain::new(vec![Arc::new(errors), Arc::new(stub)]), patterns)
 }
 
@@ -135,9 +132,7 @@ async fn a_failure_with_a_cause_is_logged_and_passed_on() {
     assert_eq!(Ask::new("c.org. MX").ask(&chain).await.rcode, "REFUSED");
     assert!(Ask::new("d.org. TXT").ask(&chain).await.bytes.is_empty());
     let alone = Chain::new(vec![Arc::new(Errors {
-        state: Arc::new(State {
-            patterns: Arc::default(),
-        }),
+        patterns: Arc::default(),
     })]);
     assert_eq!(Ask::new("e.org. TYPE1234").now(&alone).rcode, "SERVFAIL");
     drop(guard);

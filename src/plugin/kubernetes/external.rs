@@ -61,15 +61,19 @@ pub(super) fn serve(
     asked: Asked<'_>,
     entry: &Entry,
 ) -> Reply {
-    let negative = state.negative(query, asked, ResponseCode::NoError);
+    let mut negative = state.negative(query, asked, ResponseCode::NoError);
     let followed = follow(state, query, asked, entry);
     let mut answer = State::answer(query);
     match followed.end {
-        End::Nowhere => state.dated(negative).into(),
+        End::Nowhere => {
+            state.date(&mut negative);
+            negative.into()
+        }
         End::Inside(set) => {
             push_links(state, &mut answer, query, &followed.links);
             answer.push(query, set);
-            state.dated(answer).into()
+            state.date(&mut answer);
+            answer.into()
         }
         End::Outside(target) => {
             let waiting = Waiting {
@@ -80,10 +84,11 @@ pub(super) fn serve(
             let waiting = Arc::new(waiting);
             let reply = query.server.resolve(query, target.view(), query.qtype);
             reply.then(&waiting, query, |waiting, query, outcome| {
-                match waiting.finish(query, outcome) {
-                    Outcome::Answer(answer) => waiting.state.dated(answer).into(),
-                    other => other.into(),
+                let mut outcome = waiting.finish(query, outcome);
+                if let Outcome::Answer(answer) = &mut outcome {
+                    waiting.state.date(answer);
                 }
+                outcome.into()
             })
         }
     }

@@ -93,12 +93,9 @@ impl State {
             RecordType::SRV => return self.srv(query, asked, selection),
             _ => None,
         };
-        let Some(data) = data else {
-            return Resolved::NoData;
-        };
-        let mut answer = Self::answer(query);
-        answer.push(query, self.of_question(data));
-        Resolved::Found(answer)
+        data.map_or(Resolved::NoData, |data| {
+            Resolved::Set(self.of_question(data))
+        })
     }
 
     fn srv<'q>(&self, query: &Query<'q>, asked: Asked<'q>, selection: &Selection<'q>) -> Resolved {
@@ -278,14 +275,10 @@ impl State {
     }
 
     pub(super) fn name_server<'q>(&self, query: &Query<'q>, asked: Asked<'q>) -> Resolved {
-        match self.name_server_addresses(query, asked.zone_at) {
-            Some(data) => {
-                let mut answer = Self::answer(query);
-                answer.push(query, self.of_question(data));
-                Resolved::Found(answer)
-            }
-            None => Resolved::NoData,
-        }
+        let data = self.name_server_addresses(query, asked.zone_at);
+        data.map_or(Resolved::NoData, |data| {
+            Resolved::Set(self.of_question(data))
+        })
     }
 
     /// The addresses of the name servers that are of the question's type, each once. `None` where

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::answer::{Data, NameSpec, Origin, RecordSet, Section};
-use crate::chain::Chain;
+use crate::chain::{Chain, Reply};
 use crate::corefile::Memory;
 use crate::plugin::setup::Shared;
 use crate::testing::{Ask, Stub, Told, place_and_message, set_up, set_up_with};

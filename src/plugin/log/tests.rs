@@ -5,7 +5,7 @@ use hickory_proto::rr::RecordType;
 
 use super::*;
 use crate::answer::{Body, Origin};
-use crate::chain::{Chain, Failure};
+use crate::chain::{Chain, Failure, Reply, Transfer};
 use crate::corefile::{Corefile, Input, Memory};
 use crate::server::{Arrival, Handled};
 use crate::telemetry::Captured;

@@ -4,7 +4,7 @@ use hickory_proto::op::ResponseCode;
 
 use super::*;
 use crate::answer::{Answer, Origin};
-use crate::chain::{Chain, Failure};
+use crate::chain::{Chain, Failure, Reply};
 use crate::corefile::Memory;
 use crate::server::{Arrival, Block, Handled, Server};
 use crate::testing::{Ask, Stub, n, planned, setup_error};

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use hickory_proto::rr::RecordType;
 
-use crate::metrics::{Counter, Desc, Histogram, Registry, SIZE_BUCKETS, TIME_BUCKETS};
+use crate::metrics::{Counter, Desc, Histogram, Registry, Row, SIZE_BUCKETS, TIME_BUCKETS};
 use crate::query::{Query, Request};
 use crate::wire::mnemonic::{TypeWord, rcode_word};
 
@@ -136,33 +136,31 @@ impl Traffic {
     #[inline]
     pub(super) fn count(&self, query: &Query<'_>, seen: &Seen) {
         let counts = &*self.0;
-        let request = query.request;
-        counts.request(request, query.qtype);
+        let (request, row) = (query.request, Row::here());
+        counts.request(request, query.qtype, row);
         if query.dnssec_ok() {
             let make = || counts.counter(DNSSEC, &[]);
-            counts.dnssec.get_or_init(make).inc();
+            counts.dnssec.get_or_init(make).inc_in(row);
         }
         counts
             .duration
             .get_or_init(|| counts.new_duration())
             .observe_since(request.now);
-        let proto = proto_place(request);
-        for (histograms, desc, size) in [
-            (&counts.request_size, REQUEST_SIZE, request.size),
-            (&counts.response_size, RESPONSE_SIZE, seen.size),
-        ] {
-            if let Some(histogram) = histograms.get(proto) {
+        let sized = |histograms: &[OnceLock<Histogram>; 2], desc, size| {
+            if let Some(histogram) = histograms.get(proto_place(request)) {
                 let make = || counts.size(desc, request.transport.proto());
-                histogram.get_or_init(make).observe(size as f64);
+                histogram.get_or_init(make).observe_bytes(row, size);
             }
-        }
-        counts.response(seen.rcode, seen.plugin);
+        };
+        sized(&counts.request_size, REQUEST_SIZE, request.size);
+        sized(&counts.response_size, RESPONSE_SIZE, seen.size);
+        counts.response(seen.rcode, seen.plugin, row);
     }
 }
 
 impl Counts {
     #[inline]
-    fn request(&self, request: &Request, qtype: RecordType) {
+    fn request(&self, request: &Request, qtype: RecordType, row: Row) {
         let (place, of_type) = request_place(request, qtype);
         let make = || {
             let word = TYPES.get(of_type).map(|qtype| TypeWord((*qtype).into()));
@@ -173,12 +171,12 @@ impl Counts {
             self.counter(REQUESTS, &own)
         };
         if let Some(counter) = self.requests.get(place) {
-            counter.get_or_init(make).inc();
+            counter.get_or_init(make).inc_in(row);
         }
     }
 
     #[inline]
-    fn response(&self, rcode: u16, plugin: &'static str) {
+    fn response(&self, rcode: u16, plugin: &'static str, row: Row) {
         for place in &self.responses {
             let pair = place.get_or_init(|| Pair {
                 rcode,
@@ -187,10 +185,10 @@ impl Counts {
             });
             let same_plugin = std::ptr::eq(pair.plugin, plugin) || pair.plugin == plugin;
             if pair.rcode == rcode && same_plugin {
-                return pair.counter.inc();
+                return pair.counter.inc_in(row);
             }
         }
-        self.response_counter(rcode, plugin).inc();
+        self.response_counter(rcode, plugin).inc_in(row);
     }
 
     fn response_counter(&self, rcode: u16, plugin: &'static str) -> Counter {
