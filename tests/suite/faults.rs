@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
-use crate::api::{Refusal, Resource};
+use crate::api::{Refusal, Resource, Seen};
 use crate::program::is;
 use bed::{Bed, DB, WEB, namespace, service, slice};
 
@@ -176,7 +176,7 @@ fn no_name_vanishes_while_watches_are_gone_and_lists_are_taken_again() {
             asked += 1;
         }
     }
-    let is_list = |resource, seen: &crate::api::Seen| {
+    let is_list = |resource, seen: &Seen| {
         seen.resource == Some(resource) && (!seen.is_watch || seen.target.contains("sendInitial"))
     };
     let lists = bed.api.requests();
@@ -275,17 +275,21 @@ fn a_server_that_is_busy_is_not_asked_before_it_says() {
     });
     let program = bed.start(&[]);
     program.ask_until(WEB, |reply| reply.answers.len() == 1);
-    bed.api.wait_for_watches(3);
-    let seen = bed.api.requests();
     for resource in [
         Resource::Services,
         Resource::Namespaces,
         Resource::EndpointSlices,
     ] {
-        let mut of = seen.iter().filter(|seen| seen.resource == Some(resource));
-        let refused = of.find(|seen| seen.status == 429).unwrap();
-        let next = of.next().unwrap();
-        assert!(next.at - refused.at >= wait, "{refused:?} {next:?}");
+        // What was asked after the refusal.
+        let tried = |seen: &[Seen]| {
+            let mut of = seen.iter().filter(|seen| seen.resource == Some(resource));
+            let refused = of.find(|seen| seen.status == 429)?.at;
+            Some((refused, of.next()?.at))
+        };
+        let what = format!("another request for {resource:?}");
+        bed.api.wait_for(&what, |seen| tried(seen).is_some());
+        let (refused, next) = tried(&bed.api.requests()).unwrap();
+        assert!(next - refused >= wait, "{:?}", bed.api.requests());
     }
 }
 
