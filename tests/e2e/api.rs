@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyper::{Method, Request};
 use kube::Client;
@@ -108,17 +109,16 @@ impl Api {
             .enable_all()
             .build()
             .map_err(|error| error.to_string())?;
-        let client = runtime.block_on(async {
-            let file = Kubeconfig::read_from(kubeconfig).map_err(|error| error.to_string())?;
-            let options = KubeConfigOptions::default();
-            let config = Config::from_custom_kubeconfig(file, &options);
-            let config = config.await.map_err(|error| error.to_string())?;
-            Client::try_from(config).map_err(|error| error.to_string())
-        })?;
+        let client = runtime.block_on(client(kubeconfig))?;
         Ok(Self {
             runtime: Arc::new(runtime),
             client,
         })
+    }
+
+    /// A client of the API server that another kubeconfig names, in the same runtime.
+    pub(crate) fn client_of(&self, kubeconfig: &Path) -> Result<Client, String> {
+        self.runtime.block_on(client(kubeconfig))
     }
 
     /// Makes an object what it is in this text, and each of several (server-side apply).
@@ -203,10 +203,22 @@ impl Api {
     }
 }
 
+async fn client(kubeconfig: &Path) -> Result<Client, String> {
+    let file = Kubeconfig::read_from(kubeconfig).map_err(|error| error.to_string())?;
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(file, &options);
+    let config = config.await.map_err(|error| error.to_string())?;
+    Client::try_from(config).map_err(|error| error.to_string())
+}
+
 /// The content types of bodies.
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const MERGE: &str = "application/merge-patch+json";
 pub(crate) const APPLY: &str = "application/apply-patch+yaml";
+
+/// How long a request is sent again while the control plane cannot answer it: tests stop and kill it,
+/// and it may be some time until all its parts have found each other again.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the API server answers to a request.
 pub(crate) async fn exchange(
@@ -223,6 +235,22 @@ pub(crate) async fn exchange(
         bytes = body.to_string().into_bytes();
     }
     let request = request.body(bytes).map_err(|error| error.to_string())?;
-    let answer = client.request(request).await;
-    answer.map_err(|error| format!("{what}: {error}"))
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match client.request(request.clone()).await {
+            Err(error) if is_passing(&error) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            answer => return answer.map_err(|error| format!("{what}: {error}")),
+        }
+    }
+}
+
+/// Whether an error is of the control plane's state, and not of what was asked.
+fn is_passing(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => [429, 500, 503, 504].contains(&status.code),
+        kube::Error::HyperError(_) | kube::Error::Service(_) => true,
+        _ => false,
+    }
 }

@@ -1,6 +1,7 @@
 //! The tests, each with the sentence that it holds.
 
 mod change;
+mod conformance;
 mod deploy;
 mod fault;
 mod random;
@@ -59,13 +60,22 @@ pub(crate) const ALL: &[Case] = &[
         name: "a namespace is deleted",
         run: change::namespace,
     },
+    // Before the ranges of addresses become several: what would be allotted is then told wrongly.
+    Case {
+        name: "the manifests of deploy/ as a cluster takes them",
+        run: deploy::manifests,
+    },
     Case {
         name: "random objects, changed at random: by events, and by a list",
         run: random::clusters,
     },
     Case {
-        name: "the manifests of deploy/ as a cluster takes them",
-        run: deploy::manifests,
+        name: "what Kubernetes' own conformance tests ask of DNS",
+        run: conformance::tests,
+    },
+    Case {
+        name: "deploy/ by kubectl, and its chart by helm",
+        run: deploy::by_hand,
     },
     Case {
         name: "a server without its rights, which it gets later",
@@ -90,5 +100,17 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: "a slow way to the API server, and one that breaks",
         run: fault::slow,
+    },
+    Case {
+        name: "a way to the API server that swallows bookmarks",
+        run: fault::bookmarks,
+    },
+    Case {
+        name: "a way to the API server that loses events",
+        run: fault::lost,
+    },
+    Case {
+        name: "a way to the API server that answers 410, 429, 403 and 500",
+        run: fault::refused,
     },
 ];

@@ -5,6 +5,7 @@
 
 mod api;
 mod case;
+mod interceptor;
 mod kubelet;
 mod measure;
 mod plane;
@@ -81,8 +82,7 @@ fn suite(filters: &[String]) -> Result<bool, String> {
             Err(problem) => {
                 println!("FAILED  {seconds:5.1} s  {}\n{problem}", case.name);
                 failures += 1;
-                world.plane.restore()?;
-                world.restart()?;
+                world.restore()?;
             }
         }
     }

@@ -66,11 +66,18 @@ impl Plane {
     /// Makes all processes run again, whatever a test that failed has left.
     pub(crate) fn restore(&self) -> Result<(), String> {
         for name in ["etcd", "kube-apiserver", "kube-controller-manager"] {
-            if self.signal(name, Signal::SIGCONT).is_err() {
-                self.up(name)?;
+            match self.is_there(name) {
+                true => self.signal(name, Signal::SIGCONT)?,
+                false => self.up(name)?,
             }
         }
         Ok(())
+    }
+
+    /// Whether a process has not ended. One that has and that nobody has waited for has no program.
+    fn is_there(&self, name: &str) -> bool {
+        self.pid(name)
+            .is_ok_and(|pid| Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok())
     }
 
     fn script(&self, script: &str, name: &str) -> Result<(), String> {

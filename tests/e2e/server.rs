@@ -53,7 +53,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server with a block for each view. It is waited for until it listens, which is when
     /// it knows the cluster.
-    pub(crate) fn start(name: &'static str, kubeconfig: &Path) -> Result<Self, String> {
+    pub(crate) fn start(
+        name: &'static str,
+        kubeconfig: &Path,
+        arguments: &[String],
+    ) -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut ports = Vec::new();
         let mut corefile = String::new();
@@ -70,7 +74,7 @@ impl Server {
         std::fs::write(directory.path().join("Corefile"), corefile)
             .map_err(|error| error.to_string())?;
         let subject = Subject::named(&name.to_lowercase())?;
-        let process = Process::start(&subject, directory.path(), &[], &[])?;
+        let process = Process::start(&subject, directory.path(), arguments, &[])?;
         let mut server = Self {
             name,
             process,

@@ -68,8 +68,17 @@ pub(crate) fn prepare(world: &World) -> Result<(), String> {
 
 /// Asks both servers for the names until it is told to end.
 pub(crate) struct Steady {
-    ended: Arc<AtomicBool>,
+    ended: Ended,
     asking: JoinHandle<(usize, Vec<String>)>,
+}
+
+/// True once it is dropped, be it by a test that fails.
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Steady {
@@ -91,12 +100,15 @@ impl Steady {
             }
             (asked, wrong)
         });
-        Self { ended, asking }
+        Self {
+            ended: Ended(ended),
+            asking,
+        }
     }
 
     /// Ends; the answers that were not as they must be are the error.
     pub(crate) fn end(self) -> Result<(), String> {
-        self.ended.store(true, Ordering::SeqCst);
+        drop(self.ended);
         let (asked, wrong) = self.asking.join().map_err(|_| "the asker panicked")?;
         if asked == 0 {
             return Err("nothing was asked".to_owned());

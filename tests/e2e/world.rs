@@ -24,6 +24,13 @@ use crate::wire::query::Query;
 /// of CoreDNS's watches waits for up to half a minute when it has lost the API server.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The rights that a DNS server has in a cluster.
+pub(crate) const RBAC: &str = include_str!("../../deploy/rbac.yaml");
+
+/// How often servers are compared anew where they differ: a controller may have changed something
+/// between two questions. What remains is a difference.
+const COMPARISONS: usize = 3;
+
 /// A name, a type, and what is answered, as [`Answer`] has it.
 pub(crate) type Row<'a> = (&'a str, &'a str, &'a str);
 
@@ -45,8 +52,8 @@ impl World {
         kubelet::start(&api)?;
         let kubeconfig = plane.state("dns.kubeconfig");
         let world = Self {
-            coredns: Server::start("CoreDNS", &kubeconfig)?,
-            callsign: Server::start("callsign", &kubeconfig)?,
+            coredns: Server::start("CoreDNS", &kubeconfig, &[])?,
+            callsign: Server::start("callsign", &kubeconfig, &[])?,
             api,
             plane,
             kubeconfig,
@@ -58,20 +65,36 @@ impl World {
 
     /// Both servers anew: what they know comes from a list, and no longer from events.
     pub(crate) fn restart(&mut self) -> Result<(), String> {
-        self.coredns = Server::start("CoreDNS", &self.kubeconfig)?;
-        self.callsign = Server::start("callsign", &self.kubeconfig)?;
+        self.coredns = Server::start("CoreDNS", &self.kubeconfig, &[])?;
+        self.callsign = Server::start("callsign", &self.kubeconfig, &[])?;
         Ok(())
     }
 
-    /// As [`Self::restart`], but they reach the API server by way of a proxy.
-    pub(crate) fn restart_by_way_of(&mut self, proxy: SocketAddr) -> Result<(), String> {
+    /// CoreDNS alone anew, to be held against what callsign has lived through.
+    pub(crate) fn renew_coredns(&mut self) -> Result<(), String> {
+        self.coredns = Server::start("CoreDNS", &self.kubeconfig, &[])?;
+        Ok(())
+    }
+
+    /// As [`Self::restart`], but they reach the API server by this URL, that of a proxy, and callsign
+    /// has these flags.
+    pub(crate) fn restart_by_way_of(&mut self, url: &str, flags: &[&str]) -> Result<(), String> {
         let text = std::fs::read_to_string(&self.kubeconfig).map_err(|error| error.to_string())?;
-        let text = text.replace(&self.plane.api.to_string(), &proxy.to_string());
+        let text = text.replace(&format!("https://{}", self.plane.api), url);
         let kubeconfig = self.plane.state("proxy.kubeconfig");
         std::fs::write(&kubeconfig, text).map_err(|error| error.to_string())?;
-        self.coredns = Server::start("CoreDNS", &kubeconfig)?;
-        self.callsign = Server::start("callsign", &kubeconfig)?;
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self.coredns = Server::start("CoreDNS", &kubeconfig, &[])?;
+        self.callsign = Server::start("callsign", &kubeconfig, &flags)?;
         Ok(())
+    }
+
+    /// Brings the control plane, the rights of the servers and the servers themselves back into the
+    /// state that a test may begin with, whatever the one before has left.
+    pub(crate) fn restore(&mut self) -> Result<(), String> {
+        self.plane.restore()?;
+        until(|| self.api.apply(RBAC).err())?;
+        self.restart()
     }
 
     /// Both servers.
@@ -146,7 +169,19 @@ endpoints: [{{addresses: [{endpoint}]}}]
     ///
     /// In brief, names of namespaces are those in them, and those of their addresses.
     pub(crate) fn agree(&self, namespaces: &[&str], depth: Depth) -> Result<(), String> {
-        self.settle()?;
+        let mut problems = String::new();
+        for _ in 0..COMPARISONS {
+            self.settle()?;
+            problems = self.differences(namespaces, depth)?;
+            if problems.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(problems)
+    }
+
+    /// What differs at the moment; empty where nothing does.
+    fn differences(&self, namespaces: &[&str], depth: Depth) -> Result<String, String> {
         let mut names = self.names(namespaces)?;
         if depth == Depth::Brief && !namespaces.is_empty() {
             let inside: Vec<_> = namespaces.iter().map(|name| format!(".{name}.")).collect();
@@ -170,11 +205,7 @@ endpoints: [{{addresses: [{endpoint}]}}]
                 problems += &format!("{}\n", pair.compared);
             }
         }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems)
-        }
+        Ok(problems)
     }
 
     /// Makes a namespace, and waits until pods can be made in it.

@@ -1,15 +1,21 @@
 //! `deploy/` as a cluster takes it.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 
 use crate::api::Place;
 use crate::differential::cluster::ask::Depth;
 use crate::server::View;
-use crate::world::{World, until};
+use crate::world::{RBAC, World, until};
 
 /// What `deploy/` renders, as `tests/deploy/run` holds it.
-const KUSTOMIZE: &str = include_str!("../../deploy/golden/kustomize.yaml");
-const CHARTS: &[(&str, &str)] = &[
+const RENDERED: &[(&str, &str)] = &[
+    (
+        "kustomize",
+        include_str!("../../deploy/golden/kustomize.yaml"),
+    ),
     (
         "the chart with its own values",
         include_str!("../../deploy/golden/chart-default.yaml"),
@@ -19,11 +25,10 @@ const CHARTS: &[(&str, &str)] = &[
         include_str!("../../deploy/golden/chart-everything.yaml"),
     ),
 ];
-const RBAC: &str = include_str!("../../../deploy/rbac.yaml");
 
 /// The API server takes each object, and knows each of its fields.
 pub(super) fn manifests(world: &mut World) -> Result<(), String> {
-    for (what, text) in CHARTS {
+    for (what, text) in RENDERED {
         for object in objects(text)? {
             world
                 .api
@@ -31,44 +36,113 @@ pub(super) fn manifests(world: &mut World) -> Result<(), String> {
                 .map_err(|problem| format!("{what}: {problem}"))?;
         }
     }
-    for object in objects(KUSTOMIZE)? {
-        world.api.would_apply(&object)?;
-        world.api.apply_one(&object)?;
-    }
+    Ok(())
+}
+
+/// As the README has it, with the tools that people use.
+pub(super) fn by_hand(world: &mut World) -> Result<(), String> {
+    let manifests = tool(world, "KUBECTL", &["kustomize", "deploy"], "")?;
+    tool(world, "KUBECTL", &["apply", "-f", "-"], &manifests)?;
+    runs(world, &manifests)?;
     let kube_dns = "kube-dns.kube-system.svc.cluster.local.";
     world.expect(View::Verified, &[(kube_dns, "A", "10.96.0.10")])?;
-    // The controllers make its pods; bound to a node, they become its endpoints.
-    for pod in pods(world)? {
-        let path = Place::of(&pod).path()? + "/binding";
+    let chart = tool(world, "HELM", &["template", "deploy/helm/callsign"], "")?;
+    tool(world, "KUBECTL", &["apply", "-f", "-"], &chart)?;
+    runs(world, &chart)?;
+    world.agree(&["kube-system", "default"], Depth::Brief)?;
+    let delete = ["delete", "--wait=false", "-f", "-"];
+    tool(world, "KUBECTL", &delete, &chart).map(drop)
+}
+
+/// What a program prints that a variable names, given this.
+fn tool(world: &World, name: &str, arguments: &[&str], given: &str) -> Result<String, String> {
+    let program = std::env::var_os(name)
+        .ok_or_else(|| format!("{name} is not set: tests/e2e/run says where it is"))?;
+    let what = |problem: &dyn std::fmt::Display| format!("{name} {arguments:?}: {problem}");
+    let mut child = Command::new(program)
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("KUBECONFIG", world.plane.state("admin.kubeconfig"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| what(&error))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin
+            .write_all(given.as_bytes())
+            .map_err(|error| what(&error))?;
+    }
+    let output = child.wait_with_output().map_err(|error| what(&error))?;
+    match output.status.success() {
+        true => String::from_utf8(output.stdout).map_err(|error| what(&error)),
+        false => Err(what(&String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+/// The controllers make the pods of the Deployment; bound to a node, they become the endpoints of the
+/// Service.
+fn runs(world: &World, text: &str) -> Result<(), String> {
+    let all = objects(text)?;
+    let of_kind = |kind: &str| {
+        let found = all.iter().find(|object| object["kind"] == kind);
+        found.ok_or_else(|| format!("no {kind}"))
+    };
+    let (deployment, service) = (of_kind("Deployment")?, of_kind("Service")?);
+    let namespace = match Place::of(service).namespace {
+        "" => "default",
+        namespace => namespace,
+    };
+    let pods = pods(world, namespace, deployment)?;
+    for pod in pods.iter().filter(|pod| pod["spec"]["nodeName"].is_null()) {
+        let path = Place::of(pod).path()? + "/binding";
         let target = json!({"kind": "Node", "name": "node1"});
         let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod["metadata"]["name"]}, "target": target});
         world.api.post(&path, &binding)?;
     }
+    let name = Place::of(service).name;
     until(|| {
-        let slices = world.api.list("EndpointSlice", "kube-system");
-        let slices = match slices {
-            Ok(slices) => slices,
+        let count = match world.api.list("EndpointSlice", namespace) {
+            Ok(slices) => ready_endpoints(&slices, name),
             Err(problem) => return Some(problem),
         };
-        let count = slices
-            .iter()
-            .flat_map(|slice| slice["endpoints"].as_array());
-        let count: usize = count.map(Vec::len).sum();
-        (count != 2).then(|| format!("kube-dns has {count} endpoints"))
+        (count != pods.len()).then(|| format!("{name} has {count} endpoints that are ready"))
     })?;
-    world.agree(&["kube-system"], Depth::Brief)
+    let place = Place::new("Service", namespace, name);
+    let ip = world.api.get(place)?["spec"]["clusterIP"].clone();
+    let full = format!("{name}.{namespace}.svc.cluster.local.");
+    let row = (full.as_str(), "A", ip.as_str().unwrap_or_default());
+    world.expect(View::Verified, &[row]).map(drop)
 }
 
-/// The pods of the Deployment, when both are there.
-fn pods(world: &World) -> Result<Vec<Value>, String> {
+fn ready_endpoints(slices: &[Value], service: &str) -> usize {
+    let slices = slices
+        .iter()
+        .filter(|slice| slice["metadata"]["labels"]["kubernetes.io/service-name"] == service);
+    let endpoints = slices.filter_map(|slice| slice["endpoints"].as_array());
+    let ready = endpoints
+        .flatten()
+        .filter(|endpoint| endpoint["conditions"]["ready"] == true);
+    ready.count()
+}
+
+/// The pods of a Deployment, when all are there.
+fn pods(world: &World, namespace: &str, deployment: &Value) -> Result<Vec<Value>, String> {
+    let labels = deployment["spec"]["selector"]["matchLabels"].as_object();
+    let labels = labels.ok_or("a Deployment without labels")?;
+    let has = |pod: &Value| {
+        let mut labels = labels.iter();
+        labels.all(|(name, value)| pod["metadata"]["labels"][name] == *value)
+    };
+    let replicas = deployment["spec"]["replicas"].as_u64().unwrap_or(1);
     let mut found = Vec::new();
     until(|| {
-        found = match world.api.list("Pod", "kube-system") {
-            Ok(pods) => pods,
+        found = match world.api.list("Pod", namespace) {
+            Ok(pods) => pods.into_iter().filter(has).collect(),
             Err(problem) => return Some(problem),
         };
-        let count = found.len();
-        (count != 2).then(|| format!("the Deployment has {count} pods"))
+        let count = found.len() as u64;
+        (count != replicas).then(|| format!("the Deployment has {count} pods"))
     })?;
     Ok(found)
 }

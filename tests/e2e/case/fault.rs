@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use crate::api::Place;
 use crate::differential::cluster::ask::Depth;
+use crate::interceptor::{Interceptor, Rules};
 use crate::proxy::{Proxy, Trouble};
 use crate::server::View;
 use crate::steady::{self, Steady};
-use crate::world::World;
+use crate::world::{Row, World, until, wrong};
 
 const APISERVER: &str = "kube-apiserver";
 const ETCD: &str = "etcd";
@@ -101,7 +102,7 @@ pub(super) fn slow(world: &mut World) -> Result<(), String> {
         ..Trouble::default()
     };
     let proxy = Proxy::start(&world.api, world.plane.api, slow)?;
-    world.restart_by_way_of(proxy.address)?;
+    world.restart_by_way_of(&format!("https://{}", proxy.address), &[])?;
     change(world, "slow")?;
     world.agree(&[FAULTS], Depth::Brief)?;
     // Now the way is fast, and no connection lives long.
@@ -117,6 +118,85 @@ pub(super) fn slow(world: &mut World) -> Result<(), String> {
     proxy.set(Trouble::default());
     world.agree(&[FAULTS], Depth::Brief)?;
     steady.end()?;
+    world.restart()
+}
+
+/// A way to the API server on which what is told can be read, and changed.
+fn intercepted(world: &mut World, flags: &[&str], rules: Rules) -> Result<Interceptor, String> {
+    let client = world.api.client_of(&world.plane.state("dns.kubeconfig"))?;
+    let way = Interceptor::start(&world.api, client)?;
+    way.set(rules);
+    world.restart_by_way_of(&way.url, flags)?;
+    Ok(way)
+}
+
+/// Waits until callsign answers so, while CoreDNS never will: it answers as it is given.
+fn callsign_alone(world: &World, row: Row<'_>, coredns: &str) -> Result<(), String> {
+    until(|| wrong(&world.callsign, View::Verified, &[row]))?;
+    let (name, rtype, _) = row;
+    match wrong(&world.coredns, View::Verified, &[(name, rtype, coredns)]) {
+        Some(problem) => Err(problem),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn bookmarks(world: &mut World) -> Result<(), String> {
+    steady::prepare(world)?;
+    let rules = Rules {
+        withhold_end: true,
+        withhold_bookmarks: true,
+        ..Rules::default()
+    };
+    let _way = intercepted(world, &[], rules)?;
+    let web = ("web.steady.svc.cluster.local.", "A", "10.96.104.1");
+    callsign_alone(world, web, "SERVFAIL")?;
+    let nothing = ("nothing.steady.svc.cluster.local.", "A", "NXDOMAIN");
+    callsign_alone(world, nothing, "SERVFAIL")?;
+    let ip = objects(world, "unmarked")?;
+    let row = format!("unmarked.{FAULTS}.svc.cluster.local.");
+    callsign_alone(world, (&row, "A", &ip), "SERVFAIL")?;
+    world.restart()?;
+    expect(world, "unmarked", &ip)
+}
+
+pub(super) fn lost(world: &mut World) -> Result<(), String> {
+    steady::prepare(world)?;
+    let way = intercepted(world, &["--audit-interval", "3"], Rules::default())?;
+    change(world, "before")?;
+    way.set(Rules {
+        lose: Some("lost"),
+        ..Rules::default()
+    });
+    let ip = objects(world, "lost")?;
+    // What came after it was told.
+    change(world, "after")?;
+    let row = format!("lost.{FAULTS}.svc.cluster.local.");
+    callsign_alone(world, (&row, "A", &ip), "NXDOMAIN")?;
+    world.restart()?;
+    expect(world, "lost", &ip)
+}
+
+pub(super) fn refused(world: &mut World) -> Result<(), String> {
+    steady::prepare(world)?;
+    let way = intercepted(world, &[], Rules::default())?;
+    change(world, "asked")?;
+    world.agree(&["steady"], Depth::Brief)?;
+    let steady = Steady::begin(world);
+    for code in [410, 429, 403, 500] {
+        way.set(Rules {
+            refuse: Some(code),
+            ..Rules::default()
+        });
+        let name = format!("refused-{code}");
+        let ip = objects(world, &name)?;
+        std::thread::sleep(GONE);
+        way.set(Rules::default());
+        expect(world, &name, &ip)?;
+    }
+    steady.end()?;
+    // CoreDNS waits longer each time, and has not forgotten that yet.
+    world.renew_coredns()?;
+    world.agree(&[FAULTS], Depth::Brief)?;
     world.restart()
 }
 
