@@ -33,6 +33,12 @@ const TARGET: &[&str] = &["instance", "job", "le"];
 /// Metrics that show only when something rare happens, or that come with the process: the sources
 /// must name them.
 const RARE: &[&str] = &[
+    "callsign_kubernetes_api_stale_seconds",
+    "callsign_kubernetes_audit_repairs_total",
+    "callsign_kubernetes_audits_total",
+    "callsign_kubernetes_snapshot_stale",
+    "callsign_kubernetes_snapshot_write_failures_total",
+    "callsign_kubernetes_unreadable_objects_total",
     "callsign_log_lines_dropped_total",
     "coredns_cache_evictions_total",
     "coredns_cache_prefetch_total",
