@@ -312,13 +312,6 @@ impl Running {
     }
 }
 
-/// Starts what feeds a kept value, unless that runs already.
-fn start_kept(kept: &crate::plugin::setup::Kept) {
-    if let Some((task, stop)) = kept.start() {
-        tokio::spawn(task(stop));
-    }
-}
-
 fn banner(site: &Site, key: &ListenKey) -> String {
     let scheme = if key.transport == "dns" {
         String::new()
@@ -346,12 +339,7 @@ async fn prepare(
         previous,
         environment: &System,
     };
-    let mut plan = match load(&options.conf) {
-        Ok(corefile) => plan::plan(&corefile, inputs)?,
-        Err(errors) => return Err(plan::all_errors(errors, inputs).into()),
-    };
-    // Set once for each configuration, and this is the one place.
-    let _ = plan.shared.runtime.set(tokio::runtime::Handle::current());
+    let (_, mut plan) = planned(&options.conf, inputs)?;
     for warning in &plan.warnings {
         warn!("{}", warning.message());
     }
@@ -368,19 +356,45 @@ async fn prepare(
     let http = endpoints
         .bind(std::mem::take(&mut plan.shared.http))
         .await?;
-    // What is kept is filled before it is asked: a plugin that must wait for it says how long.
-    plan.shared.kept.values().for_each(|kept| start_kept(kept));
-    for (plugin, before) in std::mem::take(&mut plan.shared.before_serving) {
-        before
-            .await
-            .map_err(|error| StartError::Plugin(plugin, error))?;
-    }
+    fill(&mut plan.shared, |_| true).await?;
     Ok(Prepared {
         plan,
         groups,
         bound,
         http,
     })
+}
+
+/// What the Corefile asks for, with nothing started.
+fn planned(conf: &Conf, inputs: Inputs<'_>) -> Result<(Corefile, Plan), StartError> {
+    match load(conf) {
+        Ok(corefile) => {
+            let plan = plan::plan(&corefile, inputs)?;
+            // Set once for each configuration, and this is the one place.
+            let _ = plan.shared.runtime.set(tokio::runtime::Handle::current());
+            Ok((corefile, plan))
+        }
+        Err(errors) => Err(plan::all_errors(errors, inputs).into()),
+    }
+}
+
+/// Does what comes before the first query. What is kept is filled before it is asked: a plugin that
+/// must wait for it says how long. Only these plugins are waited for.
+async fn fill(shared: &mut Shared, is_waited_for: impl Fn(&str) -> bool) -> Result<(), StartError> {
+    for kept in shared.kept.values() {
+        // What feeds it may run already.
+        if let Some((task, stop)) = kept.start() {
+            tokio::spawn(task(stop));
+        }
+    }
+    for (plugin, before) in std::mem::take(&mut shared.before_serving) {
+        if is_waited_for(plugin) {
+            before
+                .await
+                .map_err(|error| StartError::Plugin(plugin, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the Corefile.

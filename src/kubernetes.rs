@@ -5,6 +5,7 @@ pub mod api;
 pub mod event;
 pub mod manifests;
 pub mod name;
+pub(crate) mod null;
 pub mod object;
 pub mod selector;
 pub mod snapshot;

@@ -4,8 +4,9 @@
 //! who asks    pod ── dnsPolicy, dnsConfig ──> resolv.conf
 //! what        crate::resolver ── the queries of its libc ──> names, a server of one of three kinds
 //! why         told ── the steps of a traced query        rehearsal: manifests and a Corefile
-//!             advice ── what does exist: inventory       wire: any DNS server
-//!             report ── all of it, for a person           admin: a running callsign
+//!             objects ── what stands behind a Service    wire: any DNS server
+//!             advice ── what does exist: inventory       admin: a running callsign
+//!             report ── all of it, for a person
 //! ```
 //!
 //! Nothing here changes anything: a server is asked what it would be asked anyway, and a rehearsal
@@ -15,6 +16,7 @@ pub mod admin;
 mod advice;
 pub mod inventory;
 pub mod lint;
+pub mod objects;
 pub mod pod;
 pub mod rehearsal;
 pub mod report;
@@ -25,6 +27,7 @@ pub mod workload;
 
 use hickory_proto::rr::RecordType;
 
+use objects::Endpoints;
 use told::Heard;
 
 /// One question to a name server.
@@ -45,6 +48,8 @@ pub trait Names {
     /// Asks, and waits for what comes.
     fn ask(&mut self, question: Question<'_>) -> Heard;
 
-    /// Whether what comes tells why.
-    fn gives_reasons(&self) -> bool;
+    /// What stands behind a Service, where that is known.
+    fn endpoints(&mut self, _namespace: &str, _service: &str) -> Option<Endpoints> {
+        None
+    }
 }

@@ -2,11 +2,13 @@
 //! asked.
 
 use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::plan::{self, Inputs, Site};
-use super::{Conf, StartError, load, start_kept};
-use crate::corefile::{Corefile, System, Transport};
+use super::plan::{Inputs, Site};
+use super::{Conf, StartError, fill, planned};
+use crate::corefile::{Corefile, Environment, System, Transport};
 use crate::kubernetes::manifests::Source;
 use crate::plugin::prometheus::Dropped;
 use crate::plugin::setup::{Kept, Settings};
@@ -41,26 +43,12 @@ pub async fn rehearse(
         metrics: Arc::default(),
         settings: Arc::new(settings),
         previous: HashMap::new(),
-        environment: &System,
+        environment: &Apart,
     };
     let metrics = inputs.metrics.clone();
-    let loaded = load(conf);
-    let domain = loaded.as_ref().ok().and_then(domain);
-    let mut plan = match loaded {
-        Ok(corefile) => plan::plan(&corefile, inputs)?,
-        Err(errors) => return Err(plan::all_errors(errors, inputs).into()),
-    };
-    // Set once for each configuration, and this is the one place.
-    let _ = plan.shared.runtime.set(tokio::runtime::Handle::current());
-    plan.shared.kept.values().for_each(|kept| start_kept(kept));
-    for (plugin, before) in std::mem::take(&mut plan.shared.before_serving) {
-        // Other plugins ask the network.
-        if plugin == "kubernetes" {
-            before
-                .await
-                .map_err(|error| StartError::Plugin(plugin, error))?;
-        }
-    }
+    let (corefile, mut plan) = planned(conf, inputs)?;
+    // Other plugins ask the network.
+    fill(&mut plan.shared, |plugin| plugin == "kubernetes").await?;
     let label: Arc<str> = format!("dns://:{}", port(&plan.sites, dns_port)).into();
     let asked = asked(plan.sites, dns_port);
     let any_class = asked.iter().any(|site| site.listen.any_class);
@@ -68,9 +56,41 @@ pub async fn rehearse(
     let blocks = asked.into_iter().map(|site| site.block);
     Ok(Rehearsal {
         server: Server::new(label, (0, 1), blocks, any_class, observer),
-        domain,
+        domain: domain(&corefile),
         _kept: plan.shared.kept,
     })
+}
+
+/// This machine, but for the files that another one will have where the server runs.
+struct Apart;
+
+/// The name servers of a node, which are not known.
+const RESOLV_CONF: (&str, &[u8]) = ("/etc/resolv.conf", b"nameserver 192.0.2.53\n");
+
+impl Environment for Apart {
+    fn variable(&self, name: &str) -> Option<String> {
+        System.variable(name)
+    }
+
+    fn directory(&self) -> PathBuf {
+        System.directory()
+    }
+
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        let (node_file, content) = RESOLV_CONF;
+        match path == Path::new(node_file) {
+            true => Ok(content.to_vec()),
+            false => System.read(path, limit),
+        }
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        System.list(directory)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        System.exists(path)
+    }
 }
 
 fn domain(corefile: &Corefile) -> Option<String> {

@@ -15,7 +15,7 @@ use crate::resolver::Libc;
 ///
 ///   helm template . | callsign lint --manifests -
 ///
-/// Exit code: 0 all resolve, 1 some do not, 2 the command line is wrong.
+/// Exit code: 0 all resolve, 1 some do not or manifests are wrong, 2 the command line is wrong.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
                 super::Format::Text => super::print(&findings.text()),
                 super::Format::Json => super::print_json(&findings),
             }
-            ExitCode::from(u8::from(!findings.unresolved.is_empty()))
+            ExitCode::from(u8::from(!findings.is_clean()))
         }
         Err(error) => {
             eprintln!("{error}");
@@ -60,5 +60,7 @@ fn lint(arguments: &Arguments) -> Result<Findings, String> {
         around: &around,
         libc: arguments.libc,
     };
-    Ok(lint.run(&mut cluster.names_for(None, &runtime)))
+    let mut findings = lint.run(&mut cluster.names_for(None, &runtime));
+    findings.unread = cluster.errors().collect();
+    Ok(findings)
 }

@@ -146,6 +146,13 @@ fn look_up(arguments: &Arguments) -> Result<Report, String> {
     let conf = arguments.libc.read(&resolv_conf);
     let patience = Duration::from_secs(u64::try_from(conf.timeout).unwrap_or(1).clamp(1, 30));
     let mut asked = arguments.asked(cluster.as_ref(), &pod, patience, &runtime)?;
+    let known = asked.inventory.as_ref();
+    notes.extend(known.and_then(|inventory| inventory.no_namespace(&pod.namespace)));
+    // A file that was named, and a server, are asked as they are.
+    let strangers = match (&arguments.resolv_conf, &arguments.server) {
+        (None, None) => around.strangers(&conf.servers),
+        _ => Vec::new(),
+    };
     let subject = Subject {
         name: &arguments.name,
         qtype: arguments.qtype,
@@ -156,8 +163,10 @@ fn look_up(arguments: &Arguments) -> Result<Report, String> {
         resolv_conf,
         notes,
         inventory: asked.inventory.as_ref(),
+        strangers: &strangers,
     };
-    Ok(Report::new(&subject, asked.names.as_mut()))
+    let report = Report::new(&subject, asked.names.as_mut());
+    Ok(report.with_service(&subject, asked.names.as_mut()))
 }
 
 /// Who is asked, and what names there are, as far as that is known.

@@ -5,7 +5,7 @@
 //! and TCP has no part in this.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr as IpSocketAddr};
+use std::net::IpAddr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{self, SocketAddr};
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::inventory::Inventory;
-use super::rehearsal::query;
+use super::objects::Endpoints;
+use super::rehearsal::ask;
 use super::told::{Heard, Told};
 use super::{Names, Question};
 use crate::kubernetes::zone::Zone;
-use crate::query::{Transport, Work};
-use crate::server::{Arrival, Handled, Server};
+use crate::server::Server;
 
 /// Connections at a time.
 const MOST: usize = 4;
@@ -55,6 +55,10 @@ enum Asked {
         client: Option<IpAddr>,
     },
     Inventory {},
+    Endpoints {
+        namespace: String,
+        service: String,
+    },
 }
 
 /// A reply.
@@ -64,6 +68,7 @@ enum Replied {
     Told(Told),
     Silence {},
     Inventory(Inventory),
+    Endpoints(Endpoints),
     Error(String),
 }
 
@@ -89,6 +94,13 @@ impl State {
                 }
                 Replied::Inventory(inventory)
             }
+            Ok(Asked::Endpoints { namespace, service }) => {
+                let mut endpoints = Endpoints::default();
+                for zone in self.zones.load().iter() {
+                    endpoints.merge(Endpoints::of_zone(zone, &namespace, &service));
+                }
+                Replied::Endpoints(endpoints)
+            }
             Err(error) => Replied::Error(format!("no request: {error}")),
         }
     }
@@ -104,28 +116,17 @@ impl State {
         let Ok(qtype) = qtype.parse::<RecordType>() else {
             return Replied::Error(format!("'{qtype}' is no type"));
         };
-        let Some(packet) = query(name, qtype, 0) else {
-            return Replied::Error(format!("'{name}' cannot be written into a query"));
+        let question = Question {
+            name,
+            qtype,
+            server: 0,
+            tcp,
         };
-        let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let arrival = Arrival {
-            client: IpSocketAddr::new(client, 53),
-            local: IpSocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53),
-            transport: if tcp { Transport::Tcp } else { Transport::Udp },
-            now: Instant::now(),
-        };
-        let work = Work::traced();
-        let mut reply = Vec::new();
-        match server.handle_with(&packet, arrival, &work, &mut reply) {
-            Handled::Replied => {}
-            Handled::Later(later) => match later.await {
-                Some(bytes) => reply = bytes,
-                None => return Replied::Silence {},
-            },
-            Handled::Silent | Handled::Transfer(..) => return Replied::Silence {},
+        match ask(server, question, client).await {
+            Heard::Told(told) => Replied::Told(told),
+            Heard::Silence => Replied::Silence {},
+            Heard::Unreachable(error) => Replied::Error(error),
         }
-        let took = arrival.now.elapsed();
-        Told::read(&reply, qtype, work.steps(), took).map_or(Replied::Silence {}, Replied::Told)
     }
 }
 
@@ -242,7 +243,7 @@ impl Remote {
         match self.exchange(&Asked::Inventory {})? {
             Replied::Inventory(inventory) => Ok(inventory),
             Replied::Error(error) => Err(io::Error::other(error)),
-            Replied::Told(_) | Replied::Silence {} => Err(io::Error::other("another reply")),
+            _ => Err(io::Error::other("another reply")),
         }
     }
 
@@ -270,12 +271,19 @@ impl Names for Remote {
         match self.exchange(&asked) {
             Ok(Replied::Told(told)) => Heard::Told(told),
             Ok(Replied::Error(error)) => Heard::Unreachable(error),
-            Ok(Replied::Silence {} | Replied::Inventory(_)) => Heard::Silence,
+            Ok(_) => Heard::Silence,
             Err(error) => Heard::Unreachable(error.to_string()),
         }
     }
 
-    fn gives_reasons(&self) -> bool {
-        true
+    fn endpoints(&mut self, namespace: &str, service: &str) -> Option<Endpoints> {
+        let asked = Asked::Endpoints {
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+        };
+        match self.exchange(&asked) {
+            Ok(Replied::Endpoints(endpoints)) => Some(endpoints),
+            _ => None,
+        }
     }
 }

@@ -10,6 +10,31 @@ pub(super) struct Advice<'a> {
     pub(super) namespace: &'a str,
     /// The cluster's domain, without a dot at its end.
     pub(super) domain: &'a str,
+    /// How names are looked up there.
+    pub(super) reach: Reach<'a>,
+}
+
+/// Which names the search list makes full ones of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach<'a> {
+    pub(super) search: &'a [String],
+    /// From so many dots on, the list is not used.
+    pub(super) dots: usize,
+}
+
+impl Reach<'_> {
+    /// Whether a name leads to a full one.
+    fn leads(&self, name: &str, full: &str) -> bool {
+        let dots = name.bytes().filter(|byte| *byte == b'.').count();
+        let suffix = full
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix('.'));
+        dots < self.dots
+            && suffix.is_some_and(|suffix| {
+                let mut search = self.search.iter();
+                search.any(|domain| domain.trim_matches('.').eq_ignore_ascii_case(suffix))
+            })
+    }
 }
 
 impl Advice<'_> {
@@ -21,7 +46,16 @@ impl Advice<'_> {
             let known = self.inventory.namespaces.iter().map(String::as_str);
             self.inventory.namespaces.contains(name) || nearest(name, known).is_some()
         };
-        let is_service = |name: &str| self.inventory.service(self.namespace, name).is_some();
+        // Its pods have names below it.
+        let is_service = |name: &str| {
+            let mut others = self.inventory.services.values();
+            self.inventory.service(self.namespace, name).is_some()
+                || others.any(|services| {
+                    services
+                        .get(name)
+                        .is_some_and(|known| known.kind == "headless")
+                })
+        };
         match name.split('.').collect::<Vec<_>>().as_slice() {
             // No top-level domain has an address.
             [_] => true,
@@ -46,16 +80,16 @@ impl Advice<'_> {
         let labels: Vec<&str> = head.split('.').collect();
         match labels.as_slice() {
             [port, protocol, service, namespace] if port.starts_with('_') => {
-                self.port(port, protocol, service, namespace)
+                self.port(port, protocol, service, namespace, &name)
             }
             [port, protocol, service] if port.starts_with('_') => {
-                self.port(port, protocol, service, self.namespace)
+                self.port(port, protocol, service, self.namespace, &name)
             }
             [service] if is_full => self.no_namespace(service),
-            [service] => self.service(service, self.namespace, false),
-            [one, other] if is_full => self.service(one, other, true),
-            [one, other] => self.two(one, other),
-            [host, service, namespace] => self.host(host, service, namespace),
+            [service] => self.service(service, self.namespace, false, &name),
+            [one, other] if is_full => self.service(one, other, true, &name),
+            [one, other] => self.two(one, other, &name),
+            [host, service, namespace] => self.host(host, service, namespace, &name),
             _ => Vec::new(),
         }
     }
@@ -68,20 +102,44 @@ impl Advice<'_> {
     }
 
     /// `SERVICE.NAMESPACE`, or a pod of a headless Service here.
-    fn two(&self, one: &str, other: &str) -> Vec<String> {
+    fn two(&self, one: &str, other: &str, asked: &str) -> Vec<String> {
         match self.inventory.service(self.namespace, other) {
-            Some(service) if service.kind == "headless" => self.host(one, other, self.namespace),
-            _ => self.service(one, other, true),
+            Some(service) if service.kind == "headless" => {
+                return self.host(one, other, self.namespace, asked);
+            }
+            None if !self.inventory.namespaces.contains(other) => {
+                let elsewhere = self.host_elsewhere(one, other);
+                if !elsewhere.is_empty() {
+                    return elsewhere;
+                }
+            }
+            _ => {}
         }
+        self.service(one, other, true, asked)
     }
 
-    fn service(&self, name: &str, namespace: &str, is_written: bool) -> Vec<String> {
+    /// A pod of a headless Service of other namespaces.
+    fn host_elsewhere(&self, host: &str, service: &str) -> Vec<String> {
+        let others = self.inventory.namespaces_with(service);
+        let having = others.filter(|namespace| {
+            let known = self.inventory.service(namespace, service);
+            known.is_some_and(|known| known.hosts.iter().any(|known| known == host))
+        });
+        having
+            .map(|namespace| {
+                let short = self.relative(&format!("{host}.{service}"), namespace);
+                format!("{host}.{service} is in namespace {namespace}: use {short}")
+            })
+            .collect()
+    }
+
+    fn service(&self, name: &str, namespace: &str, is_written: bool, asked: &str) -> Vec<String> {
         if let Some(service) = self.inventory.service(namespace, name) {
-            return self.exists(name, namespace, service);
+            return self.exists(name, namespace, service, asked);
         }
         let mut advice = self.elsewhere(name, namespace);
         if is_written && !self.inventory.namespaces.contains(namespace) {
-            advice.extend(self.namespace_near(name, namespace));
+            advice.extend(self.namespace_near(name, namespace, asked));
             return advice;
         }
         if advice.is_empty() {
@@ -90,19 +148,20 @@ impl Advice<'_> {
         advice
     }
 
-    /// The Service is there, and yet the name does not resolve.
-    fn exists(&self, name: &str, namespace: &str, service: &Service) -> Vec<String> {
-        let what = format!("the Service {namespace}/{name} exists");
+    /// The Service is there, and yet what was asked for does not resolve.
+    fn exists(&self, name: &str, namespace: &str, service: &Service, asked: &str) -> Vec<String> {
+        let path = format!("{namespace}/{name}");
         if service.kind == "headless" && service.ready == 0 {
-            return vec![match service.not_ready {
-                0 => format!("{what} and has no endpoint: no pod has the labels of its selector"),
-                count => format!("{what} and has no ready endpoint: {count} pods not ready"),
-            }];
+            return vec![service.without_endpoints(&path)];
         }
-        if namespace == self.namespace {
-            return Vec::new();
+        match self.relative(name, namespace) {
+            other if other != asked => vec![format!("the Service {path} exists: use {other}")],
+            // It has its own address all the same, unless the Corefile says `ignore empty_service`.
+            _ if service.ready == 0 && service.kind != "ExternalName" => {
+                vec![service.without_endpoints(&path)]
+            }
+            _ => Vec::new(),
         }
-        vec![format!("{what}: use {name}.{namespace}")]
     }
 
     fn elsewhere(&self, name: &str, namespace: &str) -> Vec<String> {
@@ -111,13 +170,17 @@ impl Advice<'_> {
         match others.as_slice() {
             [] => Vec::new(),
             [only] if *only == self.namespace => {
-                vec![format!("{name} is in this namespace, {only}: use {name}")]
+                let short = self.relative(name, only);
+                vec![format!("{name} is in this namespace, {only}: use {short}")]
             }
-            [only] => vec![format!("{name} is in namespace {only}: use {name}.{only}")],
+            [only] => {
+                let short = self.relative(name, only);
+                vec![format!("{name} is in namespace {only}: use {short}")]
+            }
             several => {
                 let names: Vec<_> = several
                     .iter()
-                    .map(|other| format!("{name}.{other}"))
+                    .map(|other| self.relative(name, other))
                     .collect();
                 vec![format!(
                     "{name} is in other namespaces: use one of {}",
@@ -127,15 +190,20 @@ impl Advice<'_> {
         }
     }
 
-    fn namespace_near(&self, name: &str, namespace: &str) -> Vec<String> {
+    fn namespace_near(&self, name: &str, namespace: &str, asked: &str) -> Option<String> {
         let known = self.inventory.namespaces.iter().map(String::as_str);
         let near = nearest(namespace, known);
         let near = near.filter(|near| self.inventory.service(near, name).is_some());
         match near {
-            Some(near) => vec![format!(
-                "there is no namespace {namespace}; did you mean {name}.{near}?"
-            )],
-            None => vec![format!("there is no namespace {namespace}")],
+            Some(near) => Some(format!(
+                "there is no namespace {namespace}; did you mean {}?",
+                self.relative(name, near)
+            )),
+            // Of a name that is another domain's it says nothing.
+            None if self.is_meant_for_the_cluster(asked) => {
+                Some(format!("there is no namespace {namespace}"))
+            }
+            None => None,
         }
     }
 
@@ -160,22 +228,28 @@ impl Advice<'_> {
         let near = nearest(name, all.clone().map(|(_, name)| name));
         let found = all.clone().find(|(_, known)| Some(*known) == near);
         found.map(|(namespace, near)| {
-            format!("no namespace has a Service {name}; did you mean {near}.{namespace}?")
+            let full = self.relative(near, namespace);
+            format!("no namespace has a Service {name}; did you mean {full}?")
         })
     }
 
-    /// The shortest name from here.
+    /// The shortest name from here that leads there.
     fn relative(&self, name: &str, namespace: &str) -> String {
-        if namespace == self.namespace {
-            name.to_owned()
-        } else {
-            format!("{name}.{namespace}")
-        }
+        let full = format!("{name}.{namespace}.svc.{}", self.domain);
+        let own = (namespace == self.namespace).then(|| name.to_owned());
+        let short = [
+            format!("{name}.{namespace}"),
+            format!("{name}.{namespace}.svc"),
+        ];
+        let mut forms = own.into_iter().chain(short);
+        forms
+            .find(|form| self.reach.leads(form, &full))
+            .unwrap_or(full)
     }
 
-    fn host(&self, host: &str, service: &str, namespace: &str) -> Vec<String> {
+    fn host(&self, host: &str, service: &str, namespace: &str, asked: &str) -> Vec<String> {
         let Some(known) = self.inventory.service(namespace, service) else {
-            return self.service(service, namespace, true);
+            return self.service(service, namespace, true, asked);
         };
         let full = self.relative(service, namespace);
         if known.kind != "headless" {
@@ -202,9 +276,16 @@ impl Advice<'_> {
         }]
     }
 
-    fn port(&self, port: &str, protocol: &str, service: &str, namespace: &str) -> Vec<String> {
+    fn port(
+        &self,
+        port: &str,
+        protocol: &str,
+        service: &str,
+        namespace: &str,
+        asked: &str,
+    ) -> Vec<String> {
         let Some(known) = self.inventory.service(namespace, service) else {
-            return self.service(service, namespace, true);
+            return self.service(service, namespace, true, asked);
         };
         let (port, protocol) = (
             port.trim_start_matches('_'),

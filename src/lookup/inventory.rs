@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::corefile::nearest;
 use crate::kubernetes::event::Event;
 use crate::kubernetes::manifests::Loaded;
 use crate::kubernetes::object::{Object, Protocol};
@@ -37,6 +38,23 @@ pub struct Service {
     pub hosts: Vec<String>,
     /// Where it stands, if it stands in a file.
     pub place: Option<String>,
+}
+
+impl Service {
+    /// That nobody answers there. It is called `name`.
+    pub(super) fn without_endpoints(&self, name: &str) -> String {
+        match self.not_ready {
+            0 => format!(
+                "the Service {name} exists and has no endpoint: no pod has the labels of its selector"
+            ),
+            1 => format!("the Service {name} exists and has no ready endpoint: 1 pod not ready"),
+            count => {
+                format!(
+                    "the Service {name} exists and has no ready endpoint: {count} pods not ready"
+                )
+            }
+        }
+    }
 }
 
 impl Inventory {
@@ -102,6 +120,20 @@ impl Inventory {
         for (namespace, services) in other.services {
             self.services.entry(namespace).or_default().extend(services);
         }
+    }
+
+    /// That a namespace is not there, where it is not.
+    #[must_use]
+    pub fn no_namespace(&self, name: &str) -> Option<String> {
+        if self.namespaces.is_empty() || self.namespaces.contains(name) {
+            return None;
+        }
+        let near = nearest(name, self.namespaces.iter().map(String::as_str));
+        let near = near.map(|near| format!("; did you mean {near}?"));
+        Some(format!(
+            "there is no namespace {name}{}",
+            near.unwrap_or_default()
+        ))
     }
 
     /// A Service, and how it is found.

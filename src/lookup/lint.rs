@@ -2,10 +2,11 @@
 
 mod mention;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Names;
 use super::inventory::Inventory;
@@ -39,6 +40,8 @@ pub struct Findings {
     pub unresolved: Vec<Unresolved>,
     /// Names that take more queries than they need.
     pub waste: Vec<Waste>,
+    /// What could not be read, and so was not looked at: `FILE:LINE:COLUMN: REASON`.
+    pub unread: Vec<String>,
 }
 
 /// A name that does not resolve.
@@ -81,24 +84,38 @@ type Place = (String, String);
 impl Lint<'_> {
     /// Looks up every name that is mentioned.
     pub fn run(&self, names: &mut dyn Names) -> Findings {
-        let mut findings = Findings::default();
         let mut known: BTreeMap<(Place, String), Report> = BTreeMap::new();
+        let readers = readers(self.documents);
+        let texts = self.texts.iter().map(|text| (&*text.file, &*text.text));
+        let mut judge = Judge {
+            texts: texts.collect(),
+            findings: Findings::default(),
+        };
         for document in self.documents {
-            let dns = self.dns_of(document);
-            let written = dns.resolv_conf(&document.namespace, self.around);
-            for mention in mention::of(document) {
+            let mentions = mention::of(document);
+            if mentions.is_empty() {
+                continue;
+            }
+            let written = dns_of(document, &readers).resolv_conf(&document.namespace, self.around);
+            let strangers = self
+                .around
+                .strangers(&self.libc.read(&written.text).servers);
+            for mention in mentions {
                 let place = (document.namespace.clone(), written.text.clone());
                 let report = known
                     .entry((place, mention.name.clone()))
                     .or_insert_with(|| {
-                        let subject = self.subject(document, &mention, &written.text);
+                        let subject = Subject {
+                            strangers: &strangers,
+                            ..self.subject(document, &mention, &written.text)
+                        };
                         Report::new(&subject, names)
                     });
-                self.judge(document, &mention, report, &mut findings);
+                judge.judge(document, &mention, report);
             }
         }
-        findings.names = known.len();
-        findings
+        judge.findings.names = known.len();
+        judge.findings
     }
 
     fn subject<'s>(
@@ -117,37 +134,61 @@ impl Lint<'_> {
             resolv_conf: resolv_conf.to_owned(),
             notes: Vec::new(),
             inventory: Some(self.inventory),
+            strangers: &[],
         }
     }
+}
 
-    /// The settings of the pods that read it: a ConfigMap has those of the first workload of its
-    /// namespace that names it.
-    fn dns_of(&self, document: &Document) -> PodDns {
-        if document.kind != "ConfigMap" {
-            return document.dns();
+/// The first workload of a namespace that has a text in it, by namespace and text: so the readers of
+/// a ConfigMap are found.
+type Readers<'d> = HashMap<(&'d str, &'d str), &'d Document>;
+
+fn readers(documents: &[Document]) -> Readers<'_> {
+    let mut readers = Readers::new();
+    for document in documents {
+        if let Some(spec) = document.pod_spec() {
+            let namespace = document.namespace.as_str();
+            each_text(spec, &mut |text| {
+                readers.entry((namespace, text)).or_insert(document);
+            });
         }
-        let named = format!("\"{}\"", document.name);
-        let mut readers = self.documents.iter().filter(|other| {
-            other.namespace == document.namespace
-                && other
-                    .pod_spec()
-                    .is_some_and(|spec| spec.to_string().contains(&named))
-        });
-        readers.next().map(Document::dns).unwrap_or_default()
     }
+    readers
+}
 
-    fn judge(
-        &self,
-        document: &Document,
-        mention: &Mention,
-        report: &Report,
-        findings: &mut Findings,
-    ) {
-        let line = || self.line(document, mention);
+fn each_text<'v>(value: &'v Value, see: &mut impl FnMut(&'v str)) {
+    match value {
+        Value::String(text) => see(text),
+        Value::Array(values) => values.iter().for_each(|value| each_text(value, see)),
+        Value::Object(fields) => fields.values().for_each(|value| each_text(value, see)),
+        _ => {}
+    }
+}
+
+/// The settings of the pods that read it: a ConfigMap has those of the first workload of its
+/// namespace that names it.
+fn dns_of(document: &Document, readers: &Readers<'_>) -> PodDns {
+    if document.kind != "ConfigMap" {
+        return document.dns();
+    }
+    let reader = readers.get(&(document.namespace.as_str(), document.name.as_str()));
+    reader.map(|reader| reader.dns()).unwrap_or_default()
+}
+
+/// Turns reports into findings.
+struct Judge<'a> {
+    /// The files' texts, for finding lines.
+    texts: HashMap<&'a str, &'a str>,
+    findings: Findings,
+}
+
+impl Judge<'_> {
+    fn judge(&mut self, document: &Document, mention: &Mention, report: &Report) {
         if !report.resolves {
-            findings.unresolved.push(Unresolved {
+            let line = self.line(document, mention);
+            self.findings.unresolved.push(Unresolved {
                 file: document.file.to_string(),
-                line: line(),
+                line,
                 object: document.path(),
                 name: mention.name.clone(),
                 field: mention.field.clone(),
@@ -161,43 +202,52 @@ impl Lint<'_> {
             .collect();
         if let Some(least) = cheaper.iter().map(|other| other.queries).min() {
             let best = cheaper.iter().filter(|other| other.queries == least);
-            findings.waste.push(Waste {
+            let line = self.line(document, mention);
+            self.findings.waste.push(Waste {
                 file: document.file.to_string(),
-                line: line(),
+                line,
                 object: document.path(),
                 name: mention.name.clone(),
                 queries: report.queries,
-                patch: best
-                    .map(|best| patch(best))
-                    .collect::<Vec<_>>()
-                    .join(", or "),
+                patch: patch(best.copied(), least),
             });
         }
     }
 
     /// The line of a mention: the first after the object's start that holds its text.
     fn line(&self, document: &Document, mention: &Mention) -> usize {
-        let text = self.texts.iter().find(|text| text.file == document.file);
-        let lines = text.map(|text| text.text.lines()).into_iter().flatten();
+        let lines = self.texts.get(&*document.file).map(|text| text.lines());
         let start = document.line.saturating_sub(1);
-        let mut after = lines.enumerate().skip(start);
+        let mut after = lines.into_iter().flatten().enumerate().skip(start);
         let first = mention.text.lines().next().unwrap_or_default();
         let found = after.find(|(_, line)| line.contains(first) && line.contains(&mention.near));
         found.map_or(document.line, |(number, _)| number + 1)
     }
 }
 
-fn patch(best: &Alternative) -> String {
-    let queries = best.queries;
-    match best.with.strip_prefix("ndots:") {
-        Some(ndots) => {
-            format!("{queries} with dnsConfig: {{options: [{{name: ndots, value: \"{ndots}\"}}]}}")
+/// What to write for so few queries: the name in full, and the setting that changes least.
+fn patch<'a>(best: impl Iterator<Item = &'a Alternative>, queries: usize) -> String {
+    let (mut ndots, mut name) = (None, None);
+    for Alternative { with, .. } in best {
+        match with.strip_prefix("ndots:") {
+            Some(dots) => ndots = Some(dots),
+            None => name = Some(with),
         }
-        None => format!("{queries} with {} and the dot at its end", best.with),
     }
+    let name = name.map(|name| format!("{name} and the dot at its end"));
+    let ndots =
+        ndots.map(|ndots| format!("dnsConfig: {{options: [{{name: ndots, value: \"{ndots}\"}}]}}"));
+    let ways: Vec<String> = name.into_iter().chain(ndots).collect();
+    format!("{queries} with {}", ways.join(", or with "))
 }
 
 impl Findings {
+    /// Whether every name resolves, and none was left out.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.unresolved.is_empty() && self.unread.is_empty()
+    }
+
     /// For a person: one line each, as compilers write them.
     #[must_use]
     pub fn text(&self) -> String {
@@ -234,13 +284,16 @@ impl Findings {
                  help: {patch}"
             );
         }
-        let _ = writeln!(
+        let (unresolved, waste) = (self.unresolved.len(), self.waste.len());
+        let _ = write!(
             out,
-            "{} names looked up: {} do not resolve, {} take more queries than they need",
-            self.names,
-            self.unresolved.len(),
-            self.waste.len()
+            "names looked up: {}; unresolved: {unresolved}; with more queries than they need: {waste}",
+            self.names
         );
+        let _ = match self.unread.len() {
+            0 => writeln!(out),
+            count => writeln!(out, "; manifests that are wrong: {count}"),
+        };
         out
     }
 }

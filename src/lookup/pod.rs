@@ -2,8 +2,11 @@
 //! limits.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+
+use crate::kubernetes::null::nullable;
 
 /// Kubelet leaves out name servers past these.
 const MOST_NAMESERVERS: usize = 3;
@@ -17,6 +20,8 @@ const MOST_SEARCH_CHARACTERS: usize = 2048;
 pub struct Surroundings {
     /// The cluster's name servers (kubelet's `clusterDNS`).
     pub cluster_dns: Vec<String>,
+    /// Whether these are the cluster's own, and not what most clusters have.
+    pub is_cluster_dns_known: bool,
     /// The cluster's domain, without a dot at its end (kubelet's `clusterDomain`).
     pub domain: String,
     /// The node's own `resolv.conf`, as its lines say it.
@@ -69,14 +74,6 @@ struct Setting {
     value: Option<String>,
 }
 
-fn nullable<'de, D, T>(from: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(from)?.unwrap_or_default())
-}
-
 /// A pod's file, and what there is to say of how it came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -86,6 +83,47 @@ pub struct Written {
     pub policy: &'static str,
     /// What was left out or is not as it seems, and why.
     pub notes: Vec<String>,
+}
+
+impl Surroundings {
+    /// Those of a pod's name servers that are not the cluster's: a node's own, or a public one. Where
+    /// the cluster's is not known, private addresses are taken for it.
+    #[must_use]
+    pub fn strangers(&self, servers: &[IpAddr]) -> Vec<IpAddr> {
+        let is_among = |texts: &[String], server: &IpAddr| {
+            texts.iter().any(|text| text.parse() == Ok(*server))
+        };
+        let is_stranger = |server: &&IpAddr| {
+            is_among(&self.node.nameservers, server)
+                || is_public(**server)
+                || self.is_cluster_dns_known && !is_of_host(**server)
+        };
+        let others = servers
+            .iter()
+            .filter(|server| !is_among(&self.cluster_dns, server));
+        others.filter(is_stranger).copied().collect()
+    }
+}
+
+/// The address of a cache on the node itself.
+fn is_of_host(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unicast_link_local(),
+    }
+}
+
+fn is_public(address: IpAddr) -> bool {
+    let is_shared = |address: Ipv4Addr| {
+        let [first, second, ..] = address.octets();
+        // RFC 6598: some clusters number their Services from it.
+        first == 100 && second & 0xC0 == 64
+    };
+    !is_of_host(address)
+        && match address {
+            IpAddr::V4(address) => !address.is_private() && !is_shared(address),
+            IpAddr::V6(address) => !address.is_unique_local(),
+        }
 }
 
 impl PodDns {

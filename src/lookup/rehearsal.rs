@@ -9,15 +9,20 @@ use hickory_proto::rr::{Name, RecordType};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::objects::Endpoints;
 use super::told::{Heard, Told};
 use super::{Names, Question};
+use crate::kubernetes::manifests::Loaded;
 use crate::query::{Transport, Work};
 use crate::server::{Arrival, Handled, Server};
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The server blocks of one listener, asked in this process.
 pub struct Local {
     server: Arc<Server>,
-    client: IpAddr,
+    client: Option<IpAddr>,
+    objects: Arc<Loaded>,
     runtime: Handle,
 }
 
@@ -25,10 +30,16 @@ impl Local {
     /// Questions come as from this client, which views, `acl` and `autopath` look at. What waits is
     /// waited for on the runtime, so this is not for use on its threads.
     #[must_use]
-    pub fn new(server: Arc<Server>, client: Option<IpAddr>, runtime: Handle) -> Self {
+    pub fn new(
+        server: Arc<Server>,
+        client: Option<IpAddr>,
+        objects: Arc<Loaded>,
+        runtime: Handle,
+    ) -> Self {
         Self {
             server,
-            client: client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            client,
+            objects,
             runtime,
         }
     }
@@ -36,38 +47,53 @@ impl Local {
 
 impl Names for Local {
     fn ask(&mut self, question: Question<'_>) -> Heard {
-        let Some(packet) = query(question.name, question.qtype, 0) else {
-            return Heard::Unreachable("the name cannot be written into a query".to_owned());
-        };
-        let arrival = Arrival {
-            client: SocketAddr::new(self.client, 53),
-            local: SocketAddr::new(self.client, 53),
-            transport: if question.tcp {
-                Transport::Tcp
-            } else {
-                Transport::Udp
-            },
-            now: Instant::now(),
-        };
-        let work = Work::traced();
-        let mut reply = Vec::new();
-        match self.server.handle_with(&packet, arrival, &work, &mut reply) {
-            Handled::Replied => {}
-            Handled::Later(later) => match self.runtime.block_on(later) {
-                Some(bytes) => reply = bytes,
-                None => return Heard::Silence,
-            },
-            Handled::Silent | Handled::Transfer(..) => return Heard::Silence,
-        }
-        match Told::read(&reply, question.qtype, work.steps(), Duration::ZERO) {
-            Some(told) => Heard::Told(told),
-            None => Heard::Silence,
+        let heard = ask(&self.server, question, self.client);
+        match self.runtime.block_on(heard) {
+            // Of a cluster that is not there it says nothing.
+            Heard::Told(told) => Heard::Told(Told {
+                took: Duration::ZERO,
+                ..told
+            }),
+            other => other,
         }
     }
 
-    fn gives_reasons(&self) -> bool {
-        true
+    fn endpoints(&mut self, namespace: &str, service: &str) -> Option<Endpoints> {
+        Some(Endpoints::of_objects(&self.objects, namespace, service))
     }
+}
+
+/// Asks a server of this process, as this client of it would. The reply has the way through the server
+/// with it.
+pub(super) async fn ask(
+    server: &Arc<Server>,
+    question: Question<'_>,
+    client: Option<IpAddr>,
+) -> Heard {
+    let Some(packet) = query(question.name, question.qtype, 0) else {
+        return Heard::unwritable(question.name);
+    };
+    let arrival = Arrival {
+        client: SocketAddr::new(client.unwrap_or(LOCALHOST), 53),
+        local: SocketAddr::new(LOCALHOST, 53),
+        transport: match question.tcp {
+            true => Transport::Tcp,
+            false => Transport::Udp,
+        },
+        now: Instant::now(),
+    };
+    let work = Work::traced();
+    let mut reply = Vec::new();
+    match server.handle_with(&packet, arrival, &work, &mut reply) {
+        Handled::Replied => {}
+        Handled::Later(later) => match later.await {
+            Some(bytes) => reply = bytes,
+            None => return Heard::Silence,
+        },
+        Handled::Silent | Handled::Transfer(..) => return Heard::Silence,
+    }
+    let took = arrival.now.elapsed();
+    Told::read(&reply, question.qtype, work.steps(), took).map_or(Heard::Silence, Heard::Told)
 }
 
 /// A query as `dig` sends it, with an OPT record that asks for reasons (RFC 8914).

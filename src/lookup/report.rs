@@ -1,20 +1,23 @@
 //! All that a lookup found, for a person and for a program.
 
+mod behind;
 mod text;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use serde::Serialize;
 
-use super::advice::Advice;
+use super::advice::{Advice, Reach};
 use super::inventory::Inventory;
-use super::told::{Heard, Reason};
+use super::told::{Heard, Reason, Told};
 use super::walk::{self, Elsewhere, Walked};
 use super::{Names, Question};
-use crate::resolver::{Family, Libc, Origin, Outcome, ResolvConf, Verdict};
+use crate::resolver::{Candidate, Family, Libc, Origin, Outcome, ResolvConf, Sent, Verdict};
 
+pub use behind::Behind;
 pub use text::Paint;
 
 /// Who looks up what.
@@ -37,6 +40,8 @@ pub struct Subject<'a> {
     pub notes: Vec<String>,
     /// The names of the cluster, where they are known.
     pub inventory: Option<&'a Inventory>,
+    /// Name servers in the file that are not the cluster's: these are not asked.
+    pub strangers: &'a [IpAddr],
 }
 
 /// What was found.
@@ -80,6 +85,8 @@ pub struct Report {
     pub why: Vec<Reason>,
     /// What to write in place, and what is wrong.
     pub advice: Vec<String>,
+    /// The Service that the name is of, where there is one.
+    pub service: Option<Behind>,
 }
 
 /// A full name that was tried.
@@ -100,6 +107,8 @@ pub struct Tried {
 /// A query and its reply.
 #[derive(Debug, Serialize)]
 pub struct Asked {
+    /// Queries of a name with the same number are sent without waiting for each other.
+    pub batch: usize,
     /// The name server.
     pub server: String,
     /// The type.
@@ -123,14 +132,21 @@ pub struct Alternative {
     pub resolves: bool,
 }
 
-/// Replies are remembered, so that what other settings would cost asks little anew.
+/// Replies are remembered, so that what other settings would cost asks little anew. In place of name
+/// servers that are not the cluster's nobody is asked.
 struct Memory<'a> {
     names: &'a mut dyn Names,
+    servers: &'a [IpAddr],
+    strangers: &'a [IpAddr],
     known: HashMap<(String, RecordType, usize, bool), Heard>,
 }
 
 impl Names for Memory<'_> {
     fn ask(&mut self, question: Question<'_>) -> Heard {
+        let server = self.servers.get(question.server);
+        if let Some(stranger) = server.filter(|server| self.strangers.contains(server)) {
+            return Heard::Told(Told::by_stranger(*stranger));
+        }
         let key = (
             question.name.to_ascii_lowercase(),
             question.qtype,
@@ -144,21 +160,18 @@ impl Names for Memory<'_> {
         self.known.insert(key, heard.clone());
         heard
     }
-
-    fn gives_reasons(&self) -> bool {
-        self.names.gives_reasons()
-    }
 }
 
 impl Report {
     /// Looks it up, and tells what came of it.
     pub fn new(subject: &Subject<'_>, names: &mut dyn Names) -> Self {
+        let conf = subject.libc.read(&subject.resolv_conf);
         let mut names = Memory {
             names,
+            servers: &conf.servers,
+            strangers: subject.strangers,
             known: HashMap::new(),
         };
-        let conf = subject.libc.read(&subject.resolv_conf);
-        let own = subject.name.trim_end_matches('.');
         let walked = subject.walk(&conf, subject.name, &mut names);
         let mut notes = subject.notes.clone();
         let odd = conf.notes.iter();
@@ -170,8 +183,10 @@ impl Report {
             .map(str::to_owned);
         let found = walked.walk.found();
         let full_name = found.map(|found| found.name.clone());
-        let advice = subject.advice().filter(|_| !resolves);
-        let advice = advice.map(|advice| advice.of(own)).unwrap_or_default();
+        let advice = match resolves {
+            true => Vec::new(),
+            false => subject.advise(&conf),
+        };
         Self {
             name: subject.name.to_owned(),
             types: subject
@@ -203,13 +218,27 @@ impl Report {
             full_name,
             forwarded_to,
             advice,
+            service: None,
         }
+    }
+
+    /// With the Service that the name is of, and what stands behind it.
+    #[must_use]
+    pub fn with_service(mut self, subject: &Subject<'_>, names: &mut dyn Names) -> Self {
+        let tried = self.tried.iter().map(|tried| tried.name.as_str());
+        let full_names = self.full_name.as_deref().into_iter().chain(tried);
+        let inventory = subject.inventory;
+        self.service = inventory
+            .and_then(|inventory| Behind::of(full_names, subject.domain, inventory, names));
+        let service = self.service.as_ref().filter(|_| self.resolves);
+        self.advice.extend(service.and_then(Behind::warning));
+        self
     }
 }
 
 impl Subject<'_> {
     fn walk(&self, conf: &ResolvConf, name: &str, names: &mut dyn Names) -> Walked {
-        let elsewhere = match self.advice() {
+        let elsewhere = match self.advice(conf) {
             Some(advice) if advice.is_meant_for_the_cluster(name) => Elsewhere::HasNone,
             _ => Elsewhere::HasTheName,
         };
@@ -219,12 +248,35 @@ impl Subject<'_> {
         }
     }
 
-    fn advice(&self) -> Option<Advice<'_>> {
+    fn advice<'s>(&'s self, conf: &'s ResolvConf) -> Option<Advice<'s>> {
         self.inventory.map(|inventory| Advice {
             inventory,
             namespace: self.namespace,
             domain: self.domain,
+            reach: Reach {
+                search: &conf.search,
+                dots: match self.libc {
+                    Libc::Musl | Libc::MuslBefore124 => conf.ndots,
+                    Libc::Glibc | Libc::Go => usize::MAX,
+                },
+            },
         })
+    }
+
+    /// What to write in place of a name that does not resolve.
+    fn advise(&self, conf: &ResolvConf) -> Vec<String> {
+        let Some(advice) = self.advice(conf) else {
+            return Vec::new();
+        };
+        let is_stranger = |server: &IpAddr| self.strangers.contains(server);
+        if advice.is_meant_for_the_cluster(self.name) && conf.servers.iter().all(is_stranger) {
+            let servers: Vec<String> = conf.servers.iter().map(IpAddr::to_string).collect();
+            return vec![format!(
+                "names of the cluster are not found from here: {} is not the cluster's name server",
+                servers.join(", ")
+            )];
+        }
+        advice.of(self.name)
     }
 }
 
@@ -269,9 +321,11 @@ fn tried(subject: &Subject<'_>, conf: &ResolvConf, walked: &Walked) -> Vec<Tried
             Origin::AsGiven => "as given".to_owned(),
             Origin::Search(number) => conf.search.get(number).cloned().unwrap_or_default(),
         },
-        queries: candidate
-            .queries()
-            .map(|sent| asked(subject, conf, sent, heard.next()))
+        queries: numbered(candidate)
+            .map(|(batch, sent)| Asked {
+                batch,
+                ..asked(subject, conf, sent, heard.next())
+            })
             .collect(),
         wins: candidate.verdict == Verdict::Found,
         waited_ms: millis(candidate.waited),
@@ -279,12 +333,13 @@ fn tried(subject: &Subject<'_>, conf: &ResolvConf, walked: &Walked) -> Vec<Tried
     tried.collect()
 }
 
-fn asked(
-    subject: &Subject<'_>,
-    conf: &ResolvConf,
-    sent: &crate::resolver::Sent,
-    heard: Option<&Heard>,
-) -> Asked {
+/// The queries, each with the number of its batch.
+fn numbered(candidate: &Candidate) -> impl Iterator<Item = (usize, &Sent)> {
+    let batches = candidate.batches.iter().enumerate();
+    batches.flat_map(|(number, batch)| batch.iter().map(move |sent| (number, sent)))
+}
+
+fn asked(subject: &Subject<'_>, conf: &ResolvConf, sent: &Sent, heard: Option<&Heard>) -> Asked {
     let qtype = match (subject.qtype, sent.family) {
         (Some(qtype), _) => qtype,
         (None, Family::A) => RecordType::A,
@@ -297,6 +352,7 @@ fn asked(
     };
     let server = conf.servers.get(sent.server);
     Asked {
+        batch: 0,
         server: server.map(ToString::to_string).unwrap_or_default(),
         qtype: qtype.to_string(),
         tcp: sent.tcp,
@@ -305,13 +361,16 @@ fn asked(
     }
 }
 
-fn told_in_short(told: &super::told::Told) -> String {
+fn told_in_short(told: &Told) -> String {
     if told.would_forward_to().is_some() {
         return "forwarded".to_owned();
     }
     match told.addresses.as_slice() {
         [] if told.truncated => "cut, again over TCP".to_owned(),
-        [] => told.word(),
+        [] => match &told.error {
+            Some(error) => format!("{}, {error}", told.word()),
+            None => told.word(),
+        },
         addresses => {
             let texts = addresses.iter().map(ToString::to_string);
             texts.collect::<Vec<_>>().join(" ")

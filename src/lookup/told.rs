@@ -24,6 +24,13 @@ pub enum Heard {
     Unreachable(String),
 }
 
+impl Heard {
+    /// Of a name that no query can hold.
+    pub(super) fn unwritable(name: &str) -> Self {
+        Self::Unreachable(format!("'{name}' cannot be written into a query"))
+    }
+}
+
 /// A reply, with what is known of how it came about.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Told {
@@ -97,6 +104,19 @@ impl Told {
             steps: steps.into_iter().map(Reason::from).collect(),
             took,
         })
+    }
+
+    /// What stands for the reply of a name server outside of the cluster, which nobody asks here.
+    pub(super) fn by_stranger(server: IpAddr) -> Self {
+        Self {
+            code: ResponseCode::ServFail.into(),
+            steps: vec![Reason {
+                plugin: String::new(),
+                what: format!("{WOULD_FORWARD}{server}, the pod's own name server"),
+                place: None,
+            }],
+            ..Self::default()
+        }
     }
 
     /// The upstreams that a rehearsal would have asked, if it came to that.

@@ -1,5 +1,6 @@
 //! Names asked of DNS servers, whatever they are.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -12,14 +13,21 @@ use super::{Names, Question};
 pub struct Wire {
     servers: Vec<SocketAddr>,
     patience: Duration,
+    /// Whether each has answered yet; `false` for one that kept silent.
+    answers: HashMap<usize, bool>,
 }
 
 impl Wire {
     /// Asks these, by their numbers; a number past the end is the last one. A reply is waited for
-    /// as long as a resolver would, by the options that it has.
+    /// as long as a resolver would, by the options that it has. A server that has kept silent, and
+    /// never answered anything, is not waited for again.
     #[must_use]
     pub fn new(servers: Vec<SocketAddr>, patience: Duration) -> Self {
-        Self { servers, patience }
+        Self {
+            servers,
+            patience,
+            answers: HashMap::new(),
+        }
     }
 
     fn exchange(&self, question: Question<'_>, packet: &[u8]) -> io::Result<Vec<u8>> {
@@ -40,22 +48,15 @@ impl Wire {
         };
         let socket = UdpSocket::bind((any, 0))?;
         socket.connect(server)?;
-        socket.send(packet)?;
-        let end = Instant::now() + self.patience;
-        let mut buffer = [0; 4096];
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(ErrorKind::TimedOut.into());
-            }
-            socket.set_read_timeout(Some(left))?;
-            let length = socket.recv(&mut buffer)?;
-            let reply = buffer.get(..length).unwrap_or_default();
-            // Of another query, late.
-            if reply.get(..2) == packet.get(..2) {
-                return Ok(reply.to_vec());
+        // Twice: a packet that is lost says nothing about the server.
+        for _ in 0..2 {
+            socket.send(packet)?;
+            match receive(&socket, packet, Instant::now() + self.patience / 2) {
+                Err(error) if is_time_out(&error) => {}
+                other => return other,
             }
         }
+        Err(ErrorKind::TimedOut.into())
     }
 
     fn over_tcp(&self, server: SocketAddr, packet: &[u8]) -> io::Result<Vec<u8>> {
@@ -74,19 +75,42 @@ impl Wire {
 impl Names for Wire {
     fn ask(&mut self, question: Question<'_>) -> Heard {
         let Some(packet) = query(question.name, question.qtype, rand::random()) else {
-            return Heard::Unreachable("the name cannot be written into a query".to_owned());
+            return Heard::unwritable(question.name);
         };
+        if self.answers.get(&question.server) == Some(&false) {
+            return Heard::Silence;
+        }
         let start = Instant::now();
         match self.exchange(question, &packet) {
-            Ok(reply) => Told::read(&reply, question.qtype, Vec::new(), start.elapsed())
-                .map_or(Heard::Silence, Heard::Told),
-            Err(error) if is_time_out(&error) => Heard::Silence,
+            Ok(reply) => {
+                self.answers.insert(question.server, true);
+                Told::read(&reply, question.qtype, Vec::new(), start.elapsed())
+                    .map_or(Heard::Silence, Heard::Told)
+            }
+            Err(error) if is_time_out(&error) => {
+                self.answers.entry(question.server).or_insert(false);
+                Heard::Silence
+            }
             Err(error) => Heard::Unreachable(error.to_string()),
         }
     }
+}
 
-    fn gives_reasons(&self) -> bool {
-        false
+/// The reply to this packet, as long as it comes in time.
+fn receive(socket: &UdpSocket, packet: &[u8], end: Instant) -> io::Result<Vec<u8>> {
+    let mut buffer = [0; 4096];
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        socket.set_read_timeout(Some(left))?;
+        let length = socket.recv(&mut buffer)?;
+        let reply = buffer.get(..length).unwrap_or_default();
+        // Of another query, late.
+        if reply.get(..2) == packet.get(..2) {
+            return Ok(reply.to_vec());
+        }
     }
 }
 

@@ -271,7 +271,12 @@ impl Inner {
     }
 
     fn fresh(&self, query: &Query<'_>, item: &Item, remaining: u32) -> Answer {
-        query.note(|| self.step(format!("a stored answer, good for {remaining} s more")));
+        query.note(|| {
+            let age = item.age(query.request.now);
+            self.step(format!(
+                "a stored answer, {age} s old and good for {remaining} s more"
+            ))
+        });
         let ttl = if self.config.keep_ttl {
             item.ttl
         } else {
@@ -282,7 +287,10 @@ impl Inner {
 
     /// An answer after its end.
     fn expired(&self, query: &Query<'_>, item: &Item) -> Answer {
-        query.note(|| self.step("a stored answer past its end".to_owned()));
+        query.note(|| {
+            let age = item.age(query.request.now);
+            self.step(format!("a stored answer, {age} s old and past its end"))
+        });
         self.count(query, Event::ServedStale);
         let ttl = match self.config.stale {
             Some(stale) if stale.ttl > 0 => stale.ttl,

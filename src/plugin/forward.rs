@@ -79,9 +79,13 @@ struct Rehearsal {
 
 impl Rehearsal {
     fn of(setup: &Setup<'_>, config: &Config) -> Option<Self> {
-        let targets = config.targets.iter().map(ToString::to_string);
+        // A file is that of the machine where the server will run.
+        let written = config.written.iter().map(|to| match to.starts_with('/') {
+            true => format!("the name servers of {to}"),
+            false => to.clone(),
+        });
         setup.shared.settings.is_rehearsal.then(|| Self {
-            upstreams: targets.collect::<Vec<_>>().join(", "),
+            upstreams: written.collect::<Vec<_>>().join(", "),
             place: config.place.clone(),
         })
     }
@@ -264,7 +268,8 @@ impl Link {
                 Landed::Replied(received, upstream) => {
                     let rcode = u16::from(received.rcode);
                     let word = rcode_word(rcode).unwrap_or("a response code of its own");
-                    format!("{upstream} replied {word}")
+                    let took = query.request.now.elapsed().as_secs_f64() * 1000.0;
+                    format!("{upstream} replied {word} in {took:.1} ms")
                 }
                 Landed::Failed(failure) => {
                     let error = failure.error.as_deref().unwrap_or("failed");

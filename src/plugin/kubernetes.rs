@@ -10,6 +10,7 @@ mod external;
 mod metadata;
 mod records;
 mod source;
+mod trace;
 mod transfer;
 
 use std::net::IpAddr;
@@ -21,7 +22,7 @@ use hickory_proto::rr::RecordType;
 use crate::answer::{Answer, ExtendedError, Origin, RecordSet};
 use crate::chain::{Failure, Next, Plugin, Reply};
 use crate::kubernetes::name::{self, Grammar, Parsed};
-use crate::kubernetes::zone::{Found, Selection, Shape, View, Zone};
+use crate::kubernetes::zone::{Found, View, Zone};
 use crate::name::{Name, NameRef};
 use crate::query::{Query, Step};
 
@@ -196,7 +197,7 @@ impl Plugin for Kubernetes {
                 answer.into()
             }
             Resolved::NameError if state.fall.through(query.lower) => {
-                query.note(|| state.step("no such name; passed on by fallthrough".into()));
+                query.note(|| state.step("passed on by fallthrough".into()));
                 next.serve(query)
             }
             Resolved::NameError => state.negative(query, asked, ResponseCode::NXDomain).into(),
@@ -303,7 +304,9 @@ impl State {
         if matches!(asked.parsed, Parsed::NameServer) && asked.has_name_server(query) {
             return self.name_server(query, asked);
         }
-        match self.find(asked) {
+        let found = self.find(asked);
+        self.tell(query, asked, &found);
+        match found {
             Found::Nothing => Resolved::NameError,
             Found::Empty => Resolved::NoData,
             Found::ExternalName(entry) => match query.qtype {
@@ -311,10 +314,7 @@ impl State {
                 RecordType::CNAME => external::cname_only(self, query, &entry),
                 _ => Resolved::NoData,
             },
-            Found::Service(selection) => {
-                query.note(|| self.step(explain(&selection)));
-                self.of_service(query, asked, &selection)
-            }
+            Found::Service(selection) => self.of_service(query, asked, &selection),
             Found::Pod { address, count } => self.of_pod(query, asked, address, count),
         }
     }
@@ -374,18 +374,6 @@ impl State {
 fn at(seconds: u32) -> String {
     let time = jiff::Timestamp::from_second(seconds.into());
     time.map_or_else(|_| seconds.to_string(), |time| time.to_string())
-}
-
-/// What a Service is, for a trace.
-fn explain(selection: &Selection<'_>) -> String {
-    let entry = selection.entry();
-    let what = match entry.shape() {
-        Shape::Headless => "headless Service",
-        _ => "Service",
-    };
-    let (ready, not_ready) = (entry.ready(), entry.not_ready());
-    let word = if ready == 1 { "endpoint" } else { "endpoints" };
-    format!("{what} with {ready} {word} ready and {not_ready} not")
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ fn names_of_the_sample_cluster_are_told_with_their_reasons() {
         (
             "database --from production/Pod/nobody",
             2,
-            &["the manifests have no production/Pod/nobody"],
+            &["there is no production/Pod/nobody"],
         ),
         (
             "database --libc bsd",
@@ -177,10 +177,232 @@ spec: {ports: [{port: 80}]}
         "all.yaml:13: error: databse does not resolve from production/Deployment/web (env DATABASE_URL)",
         "  help: namespace production has no Service databse; did you mean database?",
         "all.yaml:15: waste: api.production.svc.cluster.local takes 8 queries each time",
-        "2 names looked up: 1 do not resolve, 1 take more queries than they need",
+        "names looked up: 2; unresolved: 1; with more queries than they need: 1",
     ] {
         assert!(told.contains(line), "no '{line}' in\n{told}");
     }
     let output = callsign(&["lint", "--manifests", "config/cluster"]);
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// Services whose endpoints are ready in part, not at all, and not there.
+const SHOP: &str = "\
+kind: Service
+apiVersion: v1
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
+---
+kind: Pod
+apiVersion: v1
+metadata: {name: web-1, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: web}]}
+status: {podIP: 10.244.9.1, phase: Running, conditions: [{type: Ready, status: 'True'}]}
+---
+kind: Pod
+apiVersion: v1
+metadata: {name: web-2, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: web}]}
+status: {podIP: 10.244.9.2, phase: Running, conditions: [{type: Ready, status: 'False'}]}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: asleep, namespace: shop}
+spec: {selector: {app: asleep}, ports: [{port: 80}]}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: parts, namespace: shop}
+spec: {clusterIP: None, selector: {app: parts}, ports: [{port: 80}]}
+---
+kind: Pod
+apiVersion: v1
+metadata: {name: part-1, namespace: shop, labels: {app: parts}}
+spec: {containers: [{name: web}]}
+status: {podIP: 10.244.9.3, phase: Running, conditions: [{type: Ready, status: 'False'}]}
+";
+
+#[test]
+fn what_stands_behind_a_service_is_told_by_name() {
+    let folder = Folder::new();
+    folder.write("all.yaml", SHOP);
+    let manifests = folder.path().display().to_string();
+    let by_manifests = format!("--manifests {manifests}");
+    let socket = format!("@callsign-behind-{}", std::process::id());
+    let corefile = Folder::new();
+    let corefile = corefile.write(
+        "Corefile",
+        ".:0 {\nbind 127.0.0.1\nkubernetes cluster.local\n}\n",
+    );
+    let _program = Program::start(&corefile, &["--admin", &socket, "--manifests", &manifests]);
+    let by_server = format!("--admin {socket}");
+    for (arguments, code, told) in [
+        (
+            format!("web --namespace shop {by_manifests}"),
+            0,
+            &[
+                "Service shop/web, ClusterIP, port http 80/tcp (",
+                "  1 ready: web-1 10.244.9.1\n",
+                "  1 not ready: web-2 10.244.9.2\n",
+                "kubernetes: Service shop/web with 1 endpoint ready and 1 not",
+            ][..],
+        ),
+        (
+            format!("web --namespace shop {by_server}"),
+            0,
+            &[
+                "Service shop/web, ClusterIP, port http 80/tcp:\n",
+                "  1 ready: web-1 10.244.9.1\n",
+                "  1 not ready\n",
+            ],
+        ),
+        (
+            format!("asleep --namespace shop {by_server}"),
+            0,
+            &["  the Service shop/asleep exists and has no endpoint: no pod has the labels"],
+        ),
+        (
+            format!("parts --namespace shop {by_manifests}"),
+            1,
+            &[
+                "the Service shop/parts exists and has no ready endpoint: 1 pod not ready",
+                "  1 not ready: part-1 10.244.9.3\n",
+            ],
+        ),
+        (
+            format!("_web._tcp.web.shop.svc.cluster.local SRV {by_server}"),
+            1,
+            &["  the port is called http, not web\n"],
+        ),
+        (
+            format!("web --namespace shpo {by_server}"),
+            1,
+            &[
+                "  ! there is no namespace shpo; did you mean shop?",
+                "web is in namespace shop: use web.shop",
+            ],
+        ),
+    ] {
+        let (exit, text) = lookup(&arguments);
+        assert_eq!(exit, code, "{arguments}: {text}");
+        for line in told {
+            assert!(text.contains(line), "{arguments}: no '{line}' in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn pods_that_ask_other_name_servers_find_no_name_of_the_cluster() {
+    let folder = Folder::new();
+    let text = "\
+kind: Service
+apiVersion: v1
+metadata: {name: database, namespace: shop}
+spec: {ports: [{port: 5432}]}
+---
+kind: Pod
+apiVersion: v1
+metadata: {name: public, namespace: shop}
+spec:
+  dnsPolicy: None
+  dnsConfig: {nameservers: [8.8.8.8], searches: [shop.svc.cluster.local]}
+  containers: [{name: web}]
+---
+kind: Pod
+apiVersion: v1
+metadata: {name: bare, namespace: shop}
+spec:
+  dnsPolicy: None
+  dnsConfig: {nameservers: [10.96.0.10]}
+  containers: [{name: web}]
+";
+    folder.write("all.yaml", text);
+    let here = format!("--manifests {}", folder.path().display());
+    for (arguments, code, told) in [
+        (
+            "database --from shop/Pod/public",
+            1,
+            "names of the cluster are not found from here: 8.8.8.8 is not the cluster's name server",
+        ),
+        (
+            "example.com --from shop/Pod/public",
+            0,
+            "it would be forwarded to 8.8.8.8, the pod's own name server",
+        ),
+        (
+            "database --from shop/Pod/bare",
+            1,
+            "the Service shop/database exists: use database.shop.svc.cluster.local",
+        ),
+    ] {
+        let (exit, text) = lookup(&format!("{arguments} {here}"));
+        assert_eq!(exit, code, "{arguments}: {text}");
+        assert!(text.contains(told), "{arguments}: no '{told}' in\n{text}");
+    }
+}
+
+#[test]
+fn nonsense_in_a_resolv_conf_is_told_by_its_line() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "resolv.conf",
+        "nameserver nowhere\nnameserver 10.96.0.10\nhello world\nsearch production.svc.cluster.local\n",
+    );
+    let (code, text) = lookup(&format!(
+        "database --resolv-conf {} --manifests config/cluster",
+        file.display()
+    ));
+    assert_eq!(code, 0, "{text}");
+    for line in [
+        "! line 1: 'nowhere' is no address: the line is passed over",
+        "! line 3: 'hello' is no keyword: the line is passed over",
+        "That takes 2 queries.",
+    ] {
+        assert!(text.contains(line), "no '{line}' in\n{text}");
+    }
+}
+
+#[test]
+fn manifests_that_do_not_parse_are_told_by_file_and_line() {
+    let folder = Folder::new();
+    folder.write("bad.yaml", "kind: Service\nmetadata: {name: [}\n");
+    let text =
+        "kind: Service\napiVersion: v1\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n";
+    folder.write("good.yaml", text);
+    let manifests = folder.path().display().to_string();
+    let (code, text) = lookup(&format!("web --manifests {manifests}"));
+    assert_eq!(code, 0, "{text}");
+    let place = format!("{manifests}/bad.yaml:2:");
+    assert!(text.contains(&place), "no '{place}' in\n{text}");
+    // What is not read is not known to resolve.
+    let output = callsign(&["lint", "--manifests", &manifests]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.ends_with("; manifests that are wrong: 1\n"), "{told}");
+    let output = callsign(&["lint", "--manifests", &manifests, "--format", "json"]);
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let unread = findings["unread"][0].as_str().unwrap();
+    assert!(unread.starts_with(&place), "{unread}");
+}
+
+#[test]
+fn a_server_that_keeps_silent_is_waited_for_once() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = silent.local_addr().unwrap();
+    let folder = Folder::new();
+    let file = folder.write(
+        "resolv.conf",
+        "nameserver 10.96.0.10\nsearch a.test b.test c.test\noptions ndots:5 timeout:1 attempts:2\n",
+    );
+    let start = std::time::Instant::now();
+    let (code, text) = lookup(&format!(
+        "database --resolv-conf {} --server {server}",
+        file.display()
+    ));
+    let took = start.elapsed();
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("no server gave an answer"), "{text}");
+    assert!(text.contains("no reply"), "{text}");
+    // Each of its names and types would take as long.
+    assert!(took >= std::time::Duration::from_secs(1), "{took:?}");
+    assert!(took < std::time::Duration::from_secs(8), "{took:?}");
 }

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
@@ -22,6 +23,9 @@ const KUBEADM: &str = include_str!("../../../config/kubeadm-1053.Corefile");
 /// The cluster's DNS Service, and its address in a cluster that says nothing of it.
 const CLUSTER_DNS: (&str, &str, &str) = ("kube-system", "kube-dns", "10.96.0.10");
 const DOMAIN: &str = "cluster.local";
+
+/// Pods that are told in place of one that does not exist.
+const MOST_TOLD: usize = 20;
 
 /// What is read.
 #[derive(clap::Args, Debug)]
@@ -75,7 +79,7 @@ impl Reading {
 /// Manifests, and the answers that they come to.
 pub(in crate::cli) struct Cluster {
     rehearsal: Rehearsal,
-    loaded: Loaded,
+    loaded: Arc<Loaded>,
     pub(in crate::cli) texts: Vec<Text>,
     pub(in crate::cli) inventory: Inventory,
 }
@@ -127,9 +131,16 @@ impl Cluster {
         Ok(Self {
             rehearsal,
             inventory: Inventory::of_manifests(&loaded),
-            loaded,
+            loaded: Arc::new(loaded),
             texts,
         })
+    }
+
+    /// What is wrong with the manifests, so that something is left out.
+    pub(in crate::cli) fn errors(&self) -> impl Iterator<Item = String> {
+        let problems = self.loaded.problems.iter();
+        let errors = problems.filter(|problem| problem.severity == Severity::Error);
+        errors.map(|problem| format!("{}: {}", problem.place, problem.reason))
     }
 
     /// Names, asked as by this pod.
@@ -140,7 +151,8 @@ impl Cluster {
     /// Names, asked as by a client with this address.
     pub(in crate::cli) fn names_for(&self, client: Option<IpAddr>, runtime: &Runtime) -> Local {
         let server = self.rehearsal.server.clone();
-        Local::new(server, client, runtime.handle().clone())
+        let objects = self.loaded.clone();
+        Local::new(server, client, objects, runtime.handle().clone())
     }
 
     /// The pod, or the workload whose pods are meant.
@@ -193,14 +205,22 @@ impl Cluster {
         let mut known: Vec<String> = with_pods.map(Document::path).collect();
         known.sort();
         known.dedup();
-        let near = nearest(from, known.iter().map(String::as_str));
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let names: Vec<String> = known.iter().map(|path| last(path)).collect();
+        let near = nearest(&last(from), names.iter().map(String::as_str));
+        let near = near.and_then(|near| known.iter().find(|path| last(path) == near));
         let near = near
             .map(|near| format!("; did you mean {near}?"))
             .unwrap_or_default();
-        format!(
-            "the manifests have no {from}{near}\nthey have: {}",
-            known.join(", ")
-        )
+        // Those of the same namespace first, as far as a person reads.
+        let namespace = from.split('/').next().unwrap_or_default();
+        known.sort_by_key(|path| path.split('/').next() != Some(namespace));
+        let more = known.len().saturating_sub(MOST_TOLD);
+        known.truncate(MOST_TOLD);
+        if more > 0 {
+            known.push(format!("and {more} more"));
+        }
+        format!("there is no {from}{near}\nthere are: {}", known.join(", "))
     }
 }
 
@@ -241,15 +261,20 @@ pub(in crate::cli) fn surroundings(cluster: Option<&Cluster>) -> Surroundings {
         });
     let dns =
         services.find(|service| &*service.key.namespace == namespace && &*service.key.name == name);
-    let addresses = match dns.map(|service| &service.kind) {
+    let addresses: Vec<String> = match dns.map(|service| &service.kind) {
         Some(ServiceKind::ClusterIp(addresses)) => {
             addresses.iter().map(IpAddr::to_string).collect()
         }
-        _ => vec![default.to_owned()],
+        _ => Vec::new(),
     };
+    let is_cluster_dns_known = !addresses.is_empty();
     let domain = cluster.and_then(|cluster| cluster.rehearsal.domain.clone());
     Surroundings {
-        cluster_dns: addresses,
+        cluster_dns: match is_cluster_dns_known {
+            true => addresses,
+            false => vec![default.to_owned()],
+        },
+        is_cluster_dns_known,
         domain: domain.unwrap_or_else(|| DOMAIN.to_owned()),
         // A node's own resolv.conf is not known; its searches would come after the cluster's.
         node: Lines {

@@ -15,10 +15,11 @@ use serde_json::Error;
 
 use super::failure::Status;
 use super::ledger::Stamp;
+use crate::kubernetes::null::{nullable, present};
 use crate::kubernetes::object::{self, External, Key, Kind, Object, Port, Protocol, ServiceKind};
 use pod::Pod;
 use slice::EndpointSlice;
-use text::{Address, Text, nullable, present};
+use text::{Address, Text};
 
 /// One line of a watch.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,8 +12,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Location, Options, Spanned};
 
-use super::manifest::{Body, Manifest, Metadata, WorkloadKind, nullable};
+use super::manifest::{Body, Manifest, Metadata, WorkloadKind};
 use super::{Place, Problem};
+use crate::kubernetes::null::nullable;
 
 /// Deeper than any schema in a CustomResourceDefinition.
 const MAX_DEPTH: usize = 200;

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
+use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, de};
 
 use super::Place;
+use crate::kubernetes::null::{nullable, present};
 
 /// Labels, or a selector that asks for all of them.
 pub(super) type Labels = BTreeMap<String, String>;
@@ -342,20 +343,6 @@ pub(super) struct Template {
 pub(super) struct TemplateMetadata {
     #[serde(deserialize_with = "labels")]
     pub(super) labels: Labels,
-}
-
-/// `null` as the field's default.
-pub(super) fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// True for anything but `null`.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
 /// Labels; `null` as a value is the empty string.

@@ -232,6 +232,14 @@ impl Addresses {
 }
 
 impl Endpoint<'_> {
+    /// Its host name or its pod's, for a person; `None` where it has neither.
+    #[must_use]
+    pub fn known_as(&self) -> Option<String> {
+        let name = self.name(true)?;
+        let bytes = [name.start, name.end].concat();
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// The label that the endpoint is called by: its host name; else, with `pod_names` (the
     /// option `endpoint_pod_names`), its pod's name; else its address.
     #[must_use]

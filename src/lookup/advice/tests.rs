@@ -22,6 +22,11 @@ fn inventory() -> Inventory {
         ("nginx", "nginx", service("ClusterIP", 1, 0, &[])),
         ("development", "cache", service("ClusterIP", 1, 0, &[])),
         ("staging", "cache", service("ClusterIP", 1, 0, &[])),
+        (
+            "staging",
+            "members",
+            service("headless", 1, 0, &["member-0"]),
+        ),
     ] {
         inventory.namespaces.insert(namespace.to_owned());
         let services = inventory.services.entry(namespace.to_owned()).or_default();
@@ -30,12 +35,28 @@ fn inventory() -> Inventory {
     inventory
 }
 
-fn advice(inventory: &Inventory) -> Advice<'_> {
+fn advice<'a>(inventory: &'a Inventory, search: &'a [String]) -> Advice<'a> {
     Advice {
         inventory,
         namespace: "production",
         domain: "cluster.local",
+        reach: Reach {
+            search,
+            dots: usize::MAX,
+        },
     }
+}
+
+fn searches(domains: &[&str]) -> Vec<String> {
+    domains.iter().map(|domain| (*domain).to_owned()).collect()
+}
+
+fn usual() -> Vec<String> {
+    searches(&[
+        "production.svc.cluster.local",
+        "svc.cluster.local",
+        "cluster.local",
+    ])
 }
 
 #[test]
@@ -58,6 +79,10 @@ fn what_is_near_is_told() {
         (
             "ngnix",
             "no namespace has a Service ngnix; did you mean nginx.nginx?",
+        ),
+        (
+            "member-0.members",
+            "member-0.members is in namespace staging: use member-0.members.staging",
         ),
         (
             "nginx.production",
@@ -95,7 +120,7 @@ fn what_is_near_is_told() {
             "the Service nginx/nginx exists: use nginx.nginx",
         ),
     ] {
-        let all = advice(&inventory).of(name);
+        let all = advice(&inventory, &usual()).of(name);
         assert_eq!(
             all.first().map(String::as_str),
             Some(told),
@@ -108,7 +133,7 @@ fn what_is_near_is_told() {
 fn a_namespace_that_is_nearly_right_is_told() {
     let inventory = inventory();
     assert_eq!(
-        advice(&inventory).of("nginx.ngnix"),
+        advice(&inventory, &usual()).of("nginx.ngnix"),
         [
             "nginx is in namespace nginx: use nginx.nginx",
             "there is no namespace ngnix; did you mean nginx.nginx?"
@@ -117,11 +142,20 @@ fn a_namespace_that_is_nearly_right_is_told() {
 }
 
 #[test]
+fn of_names_in_other_domains_nothing_is_told() {
+    let inventory = inventory();
+    for name in ["web.consul.local", "example.com", "www.example.com"] {
+        assert!(advice(&inventory, &usual()).of(name).is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn names_of_the_cluster_are_told_from_others() {
     let inventory = inventory();
     for (name, is_meant) in [
         ("nginx", true),
         ("postgres-7.postgres", true),
+        ("member-0.members", true),
         ("a.nginx", true),
         ("a.ngnix", true),
         ("a.b.svc", true),
@@ -129,7 +163,48 @@ fn names_of_the_cluster_are_told_from_others() {
         ("example.com", false),
         ("api.example.org", false),
     ] {
-        let advice = advice(&inventory);
+        let search = usual();
+        let advice = advice(&inventory, &search);
         assert_eq!(advice.is_meant_for_the_cluster(name), is_meant, "{name}");
+    }
+}
+
+#[test]
+fn a_name_that_the_search_list_does_not_complete_is_told_in_full() {
+    let inventory = inventory();
+    let of = |name: &str, search: &[&str], dots: usize| {
+        let search = searches(search);
+        let mut advice = advice(&inventory, &search);
+        advice.reach.dots = dots;
+        advice.of(name).first().cloned()
+    };
+    for (name, search, dots, told) in [
+        (
+            "database",
+            &["example.com"][..],
+            usize::MAX,
+            "the Service production/database exists: use database.production.svc.cluster.local",
+        ),
+        (
+            "nginx",
+            &["production.svc.cluster.local"],
+            usize::MAX,
+            "nginx is in namespace nginx: use nginx.nginx.svc.cluster.local",
+        ),
+        (
+            "nginx",
+            &["cluster.local"],
+            usize::MAX,
+            "nginx is in namespace nginx: use nginx.nginx.svc",
+        ),
+        (
+            "nginx",
+            &["svc.cluster.local"],
+            1,
+            "nginx is in namespace nginx: use nginx.nginx.svc.cluster.local",
+        ),
+    ] {
+        let first = of(name, search, dots);
+        assert_eq!(first.as_deref(), Some(told), "{name} {search:?} {dots}");
     }
 }

@@ -3,6 +3,7 @@ use super::*;
 fn around() -> Surroundings {
     Surroundings {
         cluster_dns: vec!["10.96.0.10".to_owned()],
+        is_cluster_dns_known: false,
         domain: "cluster.local".to_owned(),
         node: Lines::read("nameserver 192.0.2.53\nsearch corp.test.\noptions timeout:2\n"),
     }
@@ -112,4 +113,34 @@ fn a_long_search_list_is_cut_to_its_characters() {
     lines.fit(&mut Vec::new());
     assert_eq!(lines.searches.len(), 13);
     assert!(lines.searches.join(" ").len() <= 2048);
+}
+
+#[test]
+fn name_servers_that_are_not_the_clusters_are_told_from_it() {
+    for (server, while_unknown, once_known) in [
+        ("10.96.0.10", false, false),
+        ("172.20.0.10", false, true),
+        ("100.64.0.10", false, true),
+        ("fd00::a", false, true),
+        // a cache on the node
+        ("169.254.20.10", false, false),
+        ("127.0.0.53", false, false),
+        // the node's own
+        ("192.0.2.53", true, true),
+        ("8.8.8.8", true, true),
+        ("2001:4860:4860::8888", true, true),
+    ] {
+        for (is_cluster_dns_known, wanted) in [(false, while_unknown), (true, once_known)] {
+            let around = Surroundings {
+                is_cluster_dns_known,
+                ..around()
+            };
+            let strangers = around.strangers(&[server.parse().unwrap()]);
+            assert_eq!(
+                !strangers.is_empty(),
+                wanted,
+                "{server} {is_cluster_dns_known}"
+            );
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A report for a person at a terminal, or for a log.
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 use super::{Report, Tried};
 
@@ -62,6 +63,9 @@ impl Report {
         }
         self.write_tried(out, paint)?;
         self.write_cost(out)?;
+        if let Some(service) = &self.service {
+            service.write(out)?;
+        }
         self.write_why(out)
     }
 
@@ -78,8 +82,9 @@ impl Report {
                 ),
             },
             (_, true) => {
-                let answer = self.answer.join(" ");
-                format!("{name} {} {}", self.verb(), paint.good(&answer))
+                let answer = paint.good(&self.answer.join(" "));
+                let ttl = self.ttl.map(|ttl| paint.dim(&format!(" (TTL {ttl} s)")));
+                format!("{name} {} {answer}{}", self.verb(), ttl.unwrap_or_default())
             }
             (_, false) => {
                 let error = self.error.unwrap_or_default();
@@ -113,7 +118,7 @@ impl Report {
             );
             writeln!(out, "{}", line.trim_end())?;
             if tried.waited_ms > 0 {
-                let seconds = std::time::Duration::from_millis(tried.waited_ms).as_secs_f64();
+                let seconds = Duration::from_millis(tried.waited_ms).as_secs_f64();
                 writeln!(out, "      {:width$}  waited {seconds} s", "")?;
             }
         }
@@ -125,7 +130,15 @@ impl Report {
             1 => "1 query".to_owned(),
             queries => format!("{queries} queries"),
         };
-        writeln!(out, "\nThat takes {}.", count(self.queries))?;
+        let asked = self.tried.iter().flat_map(|tried| &tried.queries);
+        let took = match asked.map(|asked| asked.took_us).sum::<u64>() {
+            0 => String::new(),
+            micros => {
+                let millis = Duration::from_micros(micros).as_secs_f64() * 1000.0;
+                format!(", answered in {millis:.1} ms")
+            }
+        };
+        writeln!(out, "\nThat takes {}{took}.", count(self.queries))?;
         for other in &self.alternatives {
             let result = match (other.resolves, self.resolves) {
                 (false, true) => ", and does not resolve",
@@ -149,9 +162,6 @@ impl Report {
                 "" => writeln!(out, "  {}{place}", reason.what)?,
                 plugin => writeln!(out, "  {plugin}: {}{place}", reason.what)?,
             }
-        }
-        if let Some(ttl) = self.ttl {
-            writeln!(out, "  TTL {ttl} s")?;
         }
         Ok(())
     }

@@ -110,8 +110,12 @@ impl Item {
 
     /// Whole seconds until it expires; zero and less from then on.
     pub(super) fn remaining(&self, now: Instant) -> i64 {
-        let age = now.saturating_duration_since(self.stored).as_secs();
-        i64::from(self.ttl).saturating_sub(i64::try_from(age).unwrap_or(i64::MAX))
+        i64::from(self.ttl).saturating_sub(i64::try_from(self.age(now)).unwrap_or(i64::MAX))
+    }
+
+    /// Whole seconds since it was stored.
+    pub(super) fn age(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.stored).as_secs()
     }
 
     /// Whether it may be told: not expired, or expired for less than `stale`.

@@ -562,7 +562,10 @@ fn a_trace_tells_where_an_answer_is_from() {
     drop(server.serve(&query));
     let steps = work.steps();
     // The first is the server block's.
-    assert_eq!(steps[1].what, "a stored answer, good for 299 s more");
+    assert_eq!(
+        steps[1].what,
+        "a stored answer, 1 s old and good for 299 s more"
+    );
     assert_eq!(steps[1].place.as_deref(), Some("Corefile:2:1"));
 }
 

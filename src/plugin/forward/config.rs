@@ -30,6 +30,8 @@ pub(super) struct Config {
     pub(super) except: Vec<Name>,
     /// Where to.
     pub(super) targets: Vec<Target>,
+    /// Where to, as it is written.
+    pub(super) written: Vec<String>,
     /// What all upstreams of this forward are made with.
     pub(super) upstream: UpstreamSettings,
     /// TCP whatever the client came over.
@@ -159,6 +161,7 @@ impl<'t> Stanza<'t> {
                 from: Name::root(),
                 except: Vec::new(),
                 targets: Vec::new(),
+                written: Vec::new(),
                 upstream: UpstreamSettings {
                     source: None,
                     expire: Duration::from_secs(10),
@@ -236,6 +239,7 @@ impl<'t> Stanza<'t> {
         }
         self.config.upstream.check.tcp = self.config.force_tcp;
         self.config.targets = self.targets(&mut reader)?;
+        self.config.written = self.to.iter().map(|to| to.text().to_owned()).collect();
         Ok(self.config)
     }
 

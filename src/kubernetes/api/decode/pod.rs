@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::text::{Address, nullable};
+use super::text::Address;
 use super::{Metadata, Wire};
+use crate::kubernetes::null::nullable;
 use crate::kubernetes::object::{self, Object};
 
 /// A Pod, as far as its address goes.

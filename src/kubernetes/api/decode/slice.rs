@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::text::{Address, Text, nullable};
+use super::text::{Address, Text};
 use super::{Labels, Metadata, Wire, WirePort, addresses, ports};
+use crate::kubernetes::null::nullable;
 use crate::kubernetes::object::{self, Endpoint, Key, Object};
 
 /// An EndpointSlice, as far as names go.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// A text, borrowed where it has no escapes; empty for `null`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,18 +71,4 @@ impl<'de> Deserialize<'de> for Address {
 
         deserializer.deserialize_any(AddressVisitor)
     }
-}
-
-/// `null` as the field's default.
-pub(super) fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// True for anything but `null`.
-pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
