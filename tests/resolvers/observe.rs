@@ -1,11 +1,8 @@
-//! The host of the scenes: name servers on addresses of its own, and the programs.
+//! The host of the scenes: name servers on addresses of its own, which answer as a scene says.
 
 use std::fmt;
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -14,6 +11,8 @@ use hickory_proto::op::{Message, MessageType};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+use crate::namespace::Namespace;
+use crate::program::{Outcome, Program};
 use crate::world::World;
 
 /// How many addresses name servers listen on: 10.96.0.10 and up. On the one after them, nothing
@@ -54,59 +53,43 @@ impl fmt::Display for Query {
 /// What a program did.
 pub(crate) struct Seen {
     pub(crate) queries: Vec<Query>,
-    pub(crate) outcome: String,
+    pub(crate) outcome: Outcome,
 }
 
 pub(crate) struct Host {
-    resolv_conf: PathBuf,
+    namespace: Namespace,
     state: Arc<Mutex<State>>,
-    _folder: tempfile::TempDir,
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     world: World,
     log: Vec<Query>,
 }
 
+impl State {
+    pub(crate) fn new(world: World) -> Self {
+        let log = Vec::new();
+        Self { world, log }
+    }
+}
+
 impl Host {
-    /// Sets the namespace up: addresses, files of `/etc` and the name servers.
+    /// Sets the namespace and its name servers up.
     pub(crate) fn new() -> Result<Self, String> {
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        run("ip", &["link", "set", "lo", "up"])?;
-        run("mount", &["--make-rprivate", "/"])?;
-        for (name, text) in [
-            ("resolv.conf", ""),
-            ("nsswitch.conf", "hosts: dns\n"),
-            ("hosts", ""),
-        ] {
-            let file = folder.path().join(name);
-            fs::write(&file, text).map_err(|error| error.to_string())?;
-            let target = format!("/etc/{name}");
-            run("mount", &["--bind", &file.display().to_string(), &target])?;
-        }
+        let address = |number| Ipv4Addr::new(10, 96, 0, 10 + number);
+        let namespace = Namespace::new((0..=SERVERS).map(address))?;
         let state = Arc::<Mutex<State>>::default();
-        for number in 0..=SERVERS {
-            let address = Ipv4Addr::new(10, 96, 0, 10 + number);
-            run(
-                "ip",
-                &["address", "add", &format!("{address}/32"), "dev", "lo"],
-            )?;
-            if number < SERVERS {
-                serve(address.into(), &state)?;
-            }
+        for number in 0..SERVERS {
+            serve(address(number).into(), &state)?;
         }
         serve(Ipv4Addr::LOCALHOST.into(), &state)?;
-        Ok(Self {
-            resolv_conf: folder.path().join("resolv.conf"),
-            state,
-            _folder: folder,
-        })
+        Ok(Self { namespace, state })
     }
 
     /// Puts a scene on.
     pub(crate) fn set(&mut self, resolv_conf: &str, world: &World) -> Result<(), String> {
-        fs::write(&self.resolv_conf, resolv_conf).map_err(|error| error.to_string())?;
+        self.namespace.set_resolv_conf(resolv_conf)?;
         let mut state = self.state.lock().expect("no thread panicked");
         state.world = world.clone();
         Ok(())
@@ -127,38 +110,17 @@ impl Host {
     }
 
     /// Lets a program look a name up.
-    pub(crate) fn look_up(&mut self, program: &Path, name: &str) -> Result<Seen, String> {
+    pub(crate) fn look_up(&mut self, program: &Program, name: &str) -> Result<Seen, String> {
         self.state.lock().expect("no thread panicked").log.clear();
-        let output = Command::new(program)
-            .arg(name)
-            .output()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let outcome = match text.trim().split_once(' ') {
-            Some(("found", addresses)) => {
-                let mut addresses: Vec<_> = addresses.split(' ').collect();
-                addresses.sort_unstable();
-                format!("found {}", addresses.join(" "))
-            }
-            Some(_) => text.trim().to_owned(),
-            None => "crash".to_owned(),
-        };
+        let outcome = program.look_up(name)?;
         self.settle()?;
         let queries = std::mem::take(&mut self.state.lock().expect("no thread panicked").log);
         Ok(Seen { queries, outcome })
     }
 }
 
-fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let status = Command::new(program).args(arguments).status();
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{program} {arguments:?}: {status}")),
-        Err(error) => Err(format!("{program}: {error}")),
-    }
-}
-
-fn serve(address: IpAddr, state: &Arc<Mutex<State>>) -> Result<(), String> {
+/// A name server on port 53 of this address, over UDP and TCP, that answers as the world says.
+pub(crate) fn serve(address: IpAddr, state: &Arc<Mutex<State>>) -> Result<(), String> {
     let at = SocketAddr::new(address, 53);
     let udp = UdpSocket::bind(at).map_err(|error| format!("{at}: {error}"))?;
     let tcp = TcpListener::bind(at).map_err(|error| format!("{at}: {error}"))?;

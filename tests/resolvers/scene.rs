@@ -19,9 +19,10 @@
 use std::fs;
 use std::path::Path;
 
-use callsign::resolver::{Ask, Libc, Outcome, Reply, Walk};
+use callsign::resolver::{Ask, Libc, Outcome as Predicted, Reply, Walk};
 
 use crate::observe::{Query, Seen, number};
+use crate::program::{Outcome, Program};
 use crate::world::World;
 
 pub(crate) struct Scene {
@@ -90,16 +91,19 @@ fn parse(text: &str, scenes: &mut Vec<Scene>) -> Result<(), String> {
 
 impl Scene {
     /// What callsign says that the library does.
-    pub(crate) fn predict(&self, libc: Libc, name: &str) -> Told {
+    pub(crate) fn predict(&self, program: &Program, name: &str) -> Told {
+        let libc = program.libc;
         let conf = libc.read(&self.resolv_conf);
         let servers: Vec<_> = conf.servers.iter().map(|known| number(*known)).collect();
         let mut ask = |ask: Ask<'_>| match servers[ask.server] {
             Some(server) => self.world.answer(Ask { server, ..ask }),
             None => Reply::Unreachable,
         };
+        let walk = libc.walk(&conf, name, &mut ask);
         Told {
             libc,
-            walk: libc.walk(&conf, name, &mut ask),
+            outcome: outcome(program, &walk.outcome),
+            walk,
             servers: servers.clone(),
         }
     }
@@ -109,6 +113,7 @@ impl Scene {
 pub(crate) struct Told {
     libc: Libc,
     walk: Walk,
+    outcome: Outcome,
     servers: Vec<Option<usize>>,
 }
 
@@ -129,14 +134,14 @@ impl Told {
             }),
             _ => is_in_order(&groups, &seen.queries),
         };
-        if is_same && outcome(&self.walk.outcome) == seen.outcome {
+        if is_same && self.outcome == seen.outcome {
             return Ok(());
         }
         let told: Vec<_> = groups.iter().flatten().map(Query::to_string).collect();
         let came: Vec<_> = seen.queries.iter().map(Query::to_string).collect();
         Err(format!(
             "  told {}\n    {}\n  seen {}\n    {}",
-            outcome(&self.walk.outcome),
+            self.outcome,
             told.join("\n    "),
             seen.outcome,
             came.join("\n    ")
@@ -170,7 +175,7 @@ impl Told {
 }
 
 /// Whether the queries are those of the groups, one group after the other.
-fn is_in_order(groups: &[Vec<Query>], mut queries: &[Query]) -> bool {
+pub(crate) fn is_in_order(groups: &[Vec<Query>], mut queries: &[Query]) -> bool {
     for group in groups {
         let Some((head, rest)) = queries.split_at_checked(group.len()) else {
             return false;
@@ -186,15 +191,12 @@ fn is_in_order(groups: &[Vec<Query>], mut queries: &[Query]) -> bool {
     queries.is_empty()
 }
 
-/// As the programs print it.
-fn outcome(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Addresses(addresses) => {
-            let mut addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-            addresses.sort();
-            format!("found {}", addresses.join(" "))
+fn outcome(program: &Program, predicted: &Predicted) -> Outcome {
+    match predicted {
+        Predicted::Addresses(addresses) => {
+            Outcome::found(addresses.iter().map(ToString::to_string).collect())
         }
-        Outcome::Crash => "crash".to_owned(),
-        error => format!("error {error:?}"),
+        Predicted::Crash => Outcome::Crash,
+        error => program.tells(&format!("{error:?}")),
     }
 }
