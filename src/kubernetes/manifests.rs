@@ -24,6 +24,7 @@
 //! objects moves it only where two hashes meet.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -57,6 +58,33 @@ pub enum Source {
     Embedded,
     /// texts that were given, with their names for messages
     Texts(Arc<[Text]>),
+    /// another one, as it was when it was parsed
+    Parsed(Parsed),
+}
+
+/// A source that was read and parsed once, for all who ask it.
+#[derive(Clone)]
+pub struct Parsed(Arc<(Source, files::Files)>);
+
+/// Compared by where it is kept, not by ten thousand objects.
+impl PartialEq for Parsed {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Parsed {}
+
+impl Hash for Parsed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+impl fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parsed({:p})", Arc::as_ptr(&self.0))
+    }
 }
 
 /// A file of manifests as it stands.
@@ -84,7 +112,25 @@ impl Source {
                 files.map(text).collect()
             }
             Self::Texts(texts) => texts.to_vec(),
+            Self::Parsed(Parsed(parsed)) => parsed.0.texts(),
         }
+    }
+
+    /// The same source as it is now, which is not read and parsed again for each who asks it. Blocks
+    /// on the file system.
+    #[must_use]
+    pub fn parsed(&self) -> Parsed {
+        let files = match self {
+            Self::Directory(root) => {
+                let mut files = files::Files::default();
+                files.load(files::Scan::new(root));
+                files
+            }
+            Self::Embedded => files::Files::embedded(embedded::FILES),
+            Self::Texts(texts) => files::Files::embedded(&named(texts)),
+            Self::Parsed(parsed) => return parsed.clone(),
+        };
+        Parsed(Arc::new((self.clone(), files)))
     }
 }
 
@@ -159,14 +205,8 @@ impl Manifests {
     /// Reads everything once. Blocks on the file system.
     #[must_use]
     pub fn load(&self) -> Loaded {
-        let mut files = match &self.source {
-            Source::Directory(_) => files::Files::default(),
-            Source::Embedded => files::Files::embedded(embedded::FILES),
-            Source::Texts(texts) => files::Files::embedded(&named(texts)),
-        };
-        if let Source::Directory(root) = &self.source {
-            files.load(files::Scan::new(root));
-        }
+        let Parsed(parsed) = self.source.parsed();
+        let (_, files) = &*parsed;
         let cluster = cluster::simulate(files.manifests(), &self.options);
         let mut problems: Vec<_> = files.problems().cloned().chain(cluster.problems).collect();
         problems.sort();
@@ -186,6 +226,7 @@ impl Manifests {
             Source::Directory(root) => watch::directory(root, self.options, events).await,
             Source::Embedded => watch::embedded(embedded::FILES, self.options, events).await,
             Source::Texts(texts) => watch::embedded(&named(&texts), self.options, events).await,
+            Source::Parsed(Parsed(parsed)) => watch::still(&parsed.1, &self.options, events).await,
         }
     }
 }

@@ -98,7 +98,7 @@ pub(super) struct Pod {
 impl Cluster {
     /// Reads it. What is wrong with the manifests goes to standard error.
     pub(in crate::cli) fn read(reading: &Reading, runtime: &Runtime) -> Result<Self, String> {
-        let source = reading.source(runtime)?;
+        let source = Source::Parsed(reading.source(runtime)?.parsed());
         let texts = source.texts();
         let options = Options {
             pods: true,

@@ -126,6 +126,15 @@ fn difference(
     applied.chain(deleted).collect()
 }
 
+/// Yields what was parsed, and then nothing until the receiver is dropped. Who parsed it tells of
+/// problems.
+pub(super) async fn still(files: &Files, options: &Options, events: mpsc::Sender<Event>) {
+    let objects = cluster::simulate(files.manifests(), options).objects;
+    if send(&events, list(&objects, options)).await.is_ok() {
+        events.closed().await;
+    }
+}
+
 /// Yields what is compiled in, and then nothing until the receiver is dropped.
 pub(super) async fn embedded(
     files: &[(&str, &str)],
