@@ -325,6 +325,11 @@ impl State {
             return Resolved::Found(self.version(query));
         }
         match self.find(asked) {
+            Found::Service(selection)
+                if asked.grammar == Grammar::Imports && selection.is_empty() =>
+            {
+                Resolved::NameError
+            }
             Found::Service(_) | Found::Pod { .. } | Found::ExternalName(_) => Resolved::NoData,
             Found::Nothing | Found::Empty => Resolved::NameError,
         }

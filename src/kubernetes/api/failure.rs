@@ -71,6 +71,11 @@ impl Failure {
         self.code() == Some(403)
     }
 
+    /// The server has nothing of the name.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.code() == Some(404)
+    }
+
     /// The server does not know how to do that, but may know another way.
     pub(super) fn is_unsupported(&self) -> bool {
         match self {

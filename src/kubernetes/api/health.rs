@@ -179,8 +179,8 @@ impl Health {
     /// It failed more than once.
     pub(super) fn failed(&self, resource: &Resource, failure: &Failure) {
         let mut state = self.state();
-        if failure.is_forbidden() {
-            return self.forbidden(&mut state, resource, failure);
+        if let Some(what) = of_kind(resource, failure) {
+            return refused(&mut state, resource.kind, what, failure);
         }
         if let Failure::Access(why) = failure
             && state.away.is_none()
@@ -216,31 +216,6 @@ impl Health {
         }
     }
 
-    fn forbidden(&self, state: &mut State, resource: &Resource, failure: &Failure) {
-        let Some(follow) = state.of(resource.kind) else {
-            return;
-        };
-        let patience = if follow.was_live { KNOWN } else { NEW };
-        let wrong = follow.wrong.get_or_insert_with(|| Wrong {
-            what: format!(
-                "the API server does not allow to list and watch {}; this rule is missing in the \
-                 ClusterRole: {}",
-                resource.plural(),
-                resource.rule()
-            ),
-            since: Instant::now(),
-            said: None,
-        });
-        let is_due = match wrong.said {
-            None => wrong.since.elapsed() >= patience,
-            Some(said) => said.elapsed() >= AGAIN,
-        };
-        if is_due {
-            error!(target: TARGET, "{} ({failure})", wrong.what);
-            wrong.said = Some(Instant::now());
-        }
-    }
-
     /// Waits until the server is heard again.
     pub(super) async fn back(&self) {
         self.back.notified().await;
@@ -248,6 +223,45 @@ impl Health {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is wrong with a kind alone, as far as a failure tells: the server is there.
+fn of_kind(resource: &Resource, failure: &Failure) -> Option<String> {
+    let plural = resource.plural();
+    if failure.is_forbidden() {
+        return Some(format!(
+            "the API server does not allow to list and watch {plural}; this rule is missing in the \
+             ClusterRole: {}",
+            resource.rule()
+        ));
+    }
+    let is_missing = failure.is_unknown() && resource.kind == Kind::ServiceImport;
+    is_missing.then(|| {
+        format!(
+            "the API server does not know {plural}, which the option multicluster is for; install \
+             their CustomResourceDefinition (multicluster.x-k8s.io/v1alpha1), or take the option out"
+        )
+    })
+}
+
+fn refused(state: &mut State, kind: Kind, what: String, failure: &Failure) {
+    let Some(follow) = state.of(kind) else {
+        return;
+    };
+    let patience = if follow.was_live { KNOWN } else { NEW };
+    let wrong = follow.wrong.get_or_insert_with(|| Wrong {
+        what,
+        since: Instant::now(),
+        said: None,
+    });
+    let is_due = match wrong.said {
+        None => wrong.since.elapsed() >= patience,
+        Some(said) => said.elapsed() >= AGAIN,
+    };
+    if is_due {
+        error!(target: TARGET, "{} ({failure})", wrong.what);
+        wrong.said = Some(Instant::now());
     }
 }
 

@@ -327,6 +327,25 @@ async fn a_right_that_is_missing_is_told_as_the_rule_to_add() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn imports_that_nobody_has_installed_are_told_as_what_to_install() {
+    let mut bed = Bed::of(Kind::ServiceImport, "");
+    for _ in 0..4 {
+        let asked = bed.asked().await;
+        let path = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports";
+        assert_eq!(asked.path, path);
+        let message = "the server could not find the requested resource";
+        asked.refuse(404, message, &[]);
+    }
+    let _asked = bed.asked().await;
+    assert_eq!(
+        bed.health.advice(),
+        "; the API server does not know serviceimports, which the option multicluster is for; \
+         install their CustomResourceDefinition (multicluster.x-k8s.io/v1alpha1), or take the \
+         option out"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_that_is_older_than_what_was_seen_is_not_taken() {
     let (mut bed, answer) = Bed::listed(&["web"]).await;
     answer.send(&line("MODIFIED", &service("web", 50)));

@@ -127,6 +127,12 @@ impl<'q> Selection<'q> {
         (!some.is_empty()).then_some(some)
     }
 
+    /// Whether it has no address at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.v4().is_none() && self.v6().is_none()
+    }
+
     /// The SRV records, or the first `most` of them: of a Service with ten thousand endpoints no
     /// message holds more than a part.
     ///

@@ -12,6 +12,7 @@ const OBJECTS: &str = "
     import  a/db None db:5432/TCP
     import  a/idle 10.200.0.2 http:80/TCP
     import  a/bare 10.200.0.3
+    import  a/waits - http:80/TCP
     import  a/empty None http:80/TCP
     import  b/web 10.200.0.4 http:80/TCP
     slice   a/web-1 web<web@east http:80/TCP | 10.1.0.1(web-0,)
@@ -61,6 +62,10 @@ fn an_import_has_its_own_addresses_and_its_zone_knows_no_service() {
         ("web.b.svc.clusterset.local. A", NXDOMAIN),
         ("bare.a.svc.clusterset.local. A", NXDOMAIN),
         ("empty.a.svc.clusterset.local. A", NXDOMAIN),
+        // It has no address yet; TXT is of names with records.
+        ("waits.a.svc.clusterset.local. A", NODATA),
+        ("waits.a.svc.clusterset.local. TXT", NXDOMAIN),
+        ("web.a.svc.clusterset.local. TXT", NODATA),
     ]);
 }
 
