@@ -24,14 +24,18 @@ fn find(zone: &Zone, view: &View, name: &[u8], read: fn(&Found<'_>) -> usize) ->
 
 fn v4(found: &Found<'_>) -> usize {
     match found {
-        Found::Service(selection) => selection.v4().map_or(0, |addresses| addresses.len()),
+        Found::Service(selection) => selection
+            .v4()
+            .map_or(0, |addresses| addresses.as_slice().len()),
         _ => 0,
     }
 }
 
 fn v6(found: &Found<'_>) -> usize {
     match found {
-        Found::Service(selection) => selection.v6().map_or(0, |addresses| addresses.len()),
+        Found::Service(selection) => selection
+            .v6()
+            .map_or(0, |addresses| addresses.as_slice().len()),
         _ => 0,
     }
 }

@@ -1,6 +1,10 @@
 //! What is answered in the receive loop allocates nothing: each row is asked a thousand times, and
 //! the counting allocator must not have counted.
 
+#[path = "../benches/support/server.rs"]
+#[allow(dead_code, reason = "benchmarks use the rest")]
+mod bed;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -44,6 +48,9 @@ plain.test {
 }
 ";
 
+const A: u16 = 1;
+const AAAA: u16 = 28;
+
 struct Silent;
 
 impl Observer for Silent {
@@ -81,10 +88,44 @@ fn packet(name: &str, qtype: u16) -> Vec<u8> {
     packet
 }
 
+/// The rows of [`what_is_answered_from_memory_allocates_nothing`] that ask the sample cluster, with
+/// the response code.
+const CLUSTER: &[(&str, &str, u16, (u8, u8))] = &[
+    (
+        "a Service's address",
+        "redis.production.svc.cluster.local",
+        A,
+        (0, 1),
+    ),
+    (
+        "no data of a Service",
+        "redis.production.svc.cluster.local",
+        AAAA,
+        (0, 0),
+    ),
+    (
+        "addresses of a headless Service, shuffled",
+        "postgres-headless.production.svc.cluster.local",
+        A,
+        (0, 3),
+    ),
+    (
+        "one endpoint of it",
+        "postgres-0.postgres-headless.production.svc.cluster.local",
+        A,
+        (0, 1),
+    ),
+    (
+        "a name of the search path that does not exist",
+        "www.example.com.production.svc.cluster.local",
+        A,
+        (3, 0),
+    ),
+    ("a namespace", "production.svc.cluster.local", A, (0, 0)),
+];
+
 #[test]
-fn hits_of_cache_and_hosts_allocate_nothing() {
-    const A: u16 = 1;
-    const AAAA: u16 = 28;
+fn what_is_answered_from_memory_allocates_nothing() {
     let server = server();
     let arrival = Arrival {
         client: ([127, 0, 0, 1], 4000).into(),
@@ -92,7 +133,11 @@ fn hits_of_cache_and_hosts_allocate_nothing() {
         transport: Transport::Udp,
         now: tokio::time::Instant::now(),
     };
-    let mut out = Vec::with_capacity(4096);
+    let ask = |packet: &[u8], out: &mut Vec<u8>| {
+        out.clear();
+        let handled = server.handle(packet, arrival, out);
+        assert!(matches!(handled, Handled::Replied));
+    };
     for (what, name, qtype, answers) in [
         ("an answer from the cache", "a.example.org", A, 1),
         ("in another case", "A.Example.org", AAAA, 1),
@@ -114,18 +159,32 @@ fn hits_of_cache_and_hosts_allocate_nothing() {
         ("a wildcard of hosts", "x.wild.plain.test", A, 1),
         ("no data of hosts", "a.plain.test", AAAA, 0),
     ] {
-        let packet = packet(name, qtype);
-        let mut ask = || {
-            out.clear();
-            let handled = server.handle(&packet, arrival, &mut out);
-            assert!(matches!(handled, Handled::Replied), "{what}");
-            assert_eq!(out.get(7), Some(&answers), "{what}");
-        };
-        // The first times fill the cache and make counters.
-        (0..3).for_each(|_| ask());
-        let region = Region::new(ALLOCATOR);
-        (0..1000).for_each(|_| ask());
-        let change = region.change();
-        assert_eq!((change.allocations, change.reallocations), (0, 0), "{what}");
+        allocates_nothing(what, &packet(name, qtype), (0, answers), ask);
     }
+    let bed = bed::Bed::new();
+    for (what, name, qtype, told) in CLUSTER {
+        let ask = |packet: &[u8], out: &mut Vec<u8>| bed.ask(packet, out);
+        allocates_nothing(what, &packet(name, *qtype), *told, ask);
+    }
+}
+
+/// Asks a thousand times for the same; told are the response code and the number of answers.
+fn allocates_nothing(
+    what: &str,
+    packet: &[u8],
+    (rcode, answers): (u8, u8),
+    ask: impl Fn(&[u8], &mut Vec<u8>),
+) {
+    let mut out = Vec::with_capacity(4096);
+    let mut ask = || {
+        ask(packet, &mut out);
+        let told = (out.get(3).map(|byte| byte & 0xf), out.get(7).copied());
+        assert_eq!(told, (Some(rcode), Some(answers)), "{what}");
+    };
+    // The first times fill the cache and make counters.
+    (0..3).for_each(|_| ask());
+    let region = Region::new(ALLOCATOR);
+    (0..1000).for_each(|_| ask());
+    let change = region.change();
+    assert_eq!((change.allocations, change.reallocations), (0, 0), "{what}");
 }

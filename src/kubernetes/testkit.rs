@@ -211,12 +211,12 @@ fn selected(selection: &Selection<'_>, parsed: &Parsed<'_>, qtype: &str) -> Vec<
     match qtype {
         "A" => {
             let addresses = selection.v4();
-            let addresses = addresses.iter().flat_map(|all| all.iter());
+            let addresses = addresses.iter().flat_map(|all| all.as_slice());
             addresses.map(|address| format!("A {address}")).collect()
         }
         "AAAA" => {
             let addresses = selection.v6();
-            let addresses = addresses.iter().flat_map(|all| all.iter());
+            let addresses = addresses.iter().flat_map(|all| all.as_slice());
             addresses.map(|address| format!("AAAA {address}")).collect()
         }
         _ => {

@@ -23,7 +23,7 @@ pub use entry::{Entry, Namespace, Service, Shape};
 pub use external::External;
 pub use label::Label;
 pub use reverse::{NameServer, Pointers};
-pub use selection::{Selection, Srv, Target};
+pub use selection::{Addresses, Selection, Srv, Target};
 pub use slice::{Endpoint, Slice};
 pub use view::{Namespaces, Pods, View};
 

@@ -447,4 +447,24 @@ mod tests {
             assert_eq!(received, expected);
         }
     }
+
+    #[tokio::test]
+    async fn a_request_from_port_0_is_not_answered() {
+        let refuses = crate::testing::server(&crate::chain::Chain::new(Vec::new()));
+        let listener = UdpListener::new(refuses, Handle::current());
+        let worker = Worker::new(bind("127.0.0.1:0".parse().unwrap()).unwrap(), listener).unwrap();
+        let server = worker.listener.server.load_full();
+        let batch = Batch {
+            now: Instant::now(),
+            local: worker.socket.local_addr().unwrap(),
+            server: &server,
+        };
+        let packet = crate::testing::Ask::new("a.test. A").packet();
+        for (port, is_answered) in [(0, false), (1, true)] {
+            let mut reply = Vec::new();
+            let peer = SockaddrIn::new(127, 0, 0, 1, port);
+            let replied = worker.answer(&batch, &packet, peer, &mut reply);
+            assert_eq!((replied, !reply.is_empty()), (is_answered, is_answered));
+        }
+    }
 }

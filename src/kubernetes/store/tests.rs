@@ -408,7 +408,7 @@ fn addresses(zone: &Zone, name: &str) -> String {
         return String::new();
     };
     let all = selection.v4();
-    let all = all.iter().flat_map(|all| all.iter());
+    let all = all.iter().flat_map(|all| all.as_slice());
     all.map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 

@@ -8,6 +8,7 @@ use super::view::View;
 use crate::kubernetes::name::{Part, PortFilter, Topology};
 use crate::kubernetes::object::{Port, Protocol};
 use smallvec::SmallVec;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -47,6 +48,44 @@ pub struct Srv {
     pub records: SmallVec<[(usize, u16); 4]>,
     /// a target's place, and one of its addresses
     pub glue: SmallVec<[(usize, IpAddr); 4]>,
+}
+
+/// The addresses of a name, of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Addresses<T> {
+    /// What most names have: copied, so that no thread counts who shares it.
+    One(T),
+    /// More than one.
+    Many(Arc<[T]>),
+}
+
+impl<T: Copy + Eq + Hash> Addresses<T> {
+    fn of(all: &Arc<[T]>) -> Option<Self> {
+        match all.as_ref() {
+            [] => None,
+            [one] => Some(Self::One(*one)),
+            _ => Some(Self::Many(all.clone())),
+        }
+    }
+
+    /// Those of a list that can be gone over twice.
+    fn each_once<I: Iterator<Item = T>>(list: impl Fn() -> I) -> Option<Self> {
+        let mut rest = list();
+        let first = rest.next()?;
+        match rest.all(|other| other == first) {
+            true => Some(Self::One(first)),
+            false => Some(Self::Many(Unique::of(list()))),
+        }
+    }
+
+    /// The addresses, in their order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(all) => all,
+        }
+    }
 }
 
 impl<'q> Selection<'q> {
@@ -107,24 +146,20 @@ impl<'q> Selection<'q> {
     /// They are the entry's own, shared, unless the question asks for single endpoints, or for a
     /// port that not all of them have.
     #[must_use]
-    pub fn v4(&self) -> Option<Arc<[Ipv4Addr]>> {
-        if self.is_all() {
-            let all = self.entry.v4();
-            return (!all.is_empty()).then(|| all.clone());
+    pub fn v4(&self) -> Option<Addresses<Ipv4Addr>> {
+        match self.is_all() {
+            true => Addresses::of(self.entry.v4()),
+            false => Addresses::each_once(|| self.addresses().filter_map(as_v4)),
         }
-        let some = Unique::of(self.addresses().filter_map(as_v4));
-        (!some.is_empty()).then_some(some)
     }
 
     /// As [`Selection::v4`], for AAAA.
     #[must_use]
-    pub fn v6(&self) -> Option<Arc<[Ipv6Addr]>> {
-        if self.is_all() {
-            let all = self.entry.v6();
-            return (!all.is_empty()).then(|| all.clone());
+    pub fn v6(&self) -> Option<Addresses<Ipv6Addr>> {
+        match self.is_all() {
+            true => Addresses::of(self.entry.v6()),
+            false => Addresses::each_once(|| self.addresses().filter_map(as_v6)),
         }
-        let some = Unique::of(self.addresses().filter_map(as_v6));
-        (!some.is_empty()).then_some(some)
     }
 
     /// Whether it has no address at all.

@@ -173,8 +173,8 @@ fn at(state: &State, query: &Query<'_>, asked: Asked<'_>, head: &[u8]) -> At {
         match state.find(Asked { parsed, ..asked }) {
             Found::ExternalName(entry) => return At::ExternalName(entry),
             Found::Service(selection) => match query.qtype {
-                RecordType::A => selection.v4().map(Data::ManyA),
-                _ => selection.v6().map(Data::ManyAaaa),
+                RecordType::A => selection.v4().map(Data::from),
+                _ => selection.v6().map(Data::from),
             },
             Found::Pod { address, .. } => {
                 Some(super::records::of_address(address)).filter(|data| data.rtype() == query.qtype)

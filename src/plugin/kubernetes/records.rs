@@ -1,6 +1,6 @@
 //! Records of what the zone found.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use hickory_proto::rr::RecordType;
@@ -9,7 +9,7 @@ use super::{Asked, MOST_SOA_TTL, Resolved, State};
 use crate::answer::{Answer, Data, NameSpec, RecordSet, Section, SoaShape};
 use crate::kubernetes::name;
 use crate::kubernetes::name::Parsed;
-use crate::kubernetes::zone::{Found, Label, NameServer, Pointers, Selection, Target};
+use crate::kubernetes::zone::{Addresses, Found, Label, NameServer, Pointers, Selection, Target};
 use crate::name::{MAX_NAME, Name};
 use crate::query::Query;
 
@@ -82,14 +82,8 @@ impl State {
         selection: &Selection<'q>,
     ) -> Resolved {
         let data = match query.qtype {
-            RecordType::A => selection.v4().map(|all| match all.as_ref() {
-                [one] => Data::A(*one),
-                _ => Data::ManyA(all),
-            }),
-            RecordType::AAAA => selection.v6().map(|all| match all.as_ref() {
-                [one] => Data::Aaaa(*one),
-                _ => Data::ManyAaaa(all),
-            }),
+            RecordType::A => selection.v4().map(Data::from),
+            RecordType::AAAA => selection.v6().map(Data::from),
             RecordType::SRV => return self.srv(query, asked, selection),
             _ => None,
         };
@@ -304,6 +298,24 @@ impl State {
             _ => return None,
         };
         (!data.is_empty()).then_some(data)
+    }
+}
+
+impl From<Addresses<Ipv4Addr>> for Data {
+    fn from(addresses: Addresses<Ipv4Addr>) -> Self {
+        match addresses {
+            Addresses::One(one) => Self::A(one),
+            Addresses::Many(all) => Self::ManyA(all),
+        }
+    }
+}
+
+impl From<Addresses<Ipv6Addr>> for Data {
+    fn from(addresses: Addresses<Ipv6Addr>) -> Self {
+        match addresses {
+            Addresses::One(one) => Self::Aaaa(one),
+            Addresses::Many(all) => Self::ManyAaaa(all),
+        }
     }
 }
 
