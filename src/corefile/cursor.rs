@@ -160,6 +160,25 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Goes to the name of a directive that may stand in a server block once; false at the end of it.
+    ///
+    /// # Errors
+    /// Words are left, which CoreDNS takes for another occurrence: those behind a brace too many.
+    pub fn next_once(&mut self) -> Result<bool, Diagnostic> {
+        let is_first = self.token().is_none();
+        let Some(left) = self.next_token() else {
+            return Ok(false);
+        };
+        if is_first {
+            return Ok(true);
+        }
+        let error = self.err(format!(
+            "unexpected '{}' behind the end of the directive",
+            left.text()
+        ));
+        Err(error.help("check the braces: the options of this plugin have none of their own"))
+    }
+
     /// The error for a directive that may stand in a server block once, at its second occurrence.
     #[must_use]
     pub fn used_twice(&self) -> Diagnostic {

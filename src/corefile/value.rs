@@ -83,11 +83,27 @@ impl Token {
                 .expected(expected, format_args!("'{}'", self.text()))
         };
         let (host, port) = split_host_port(self.text()).map_err(error)?;
-        let port = port.parse().map_err(|_| error("invalid port"))?;
+        let known = SERVICES.iter().find(|(name, _)| *name == port);
+        let port = match (port, known) {
+            // Of the kernel's choice.
+            ("", _) => 0,
+            (_, Some((_, number))) => *number,
+            (number, None) => number.parse().map_err(|_| error("invalid port"))?,
+        };
         Ok(HostPort {
             host: host.to_owned(),
             port,
         })
+    }
+
+    /// The warning for what would be an address to listen on, were its port one. CoreDNS finds that out
+    /// when it listens, and serves names without that address.
+    #[must_use]
+    pub fn odd_port(&self) -> Option<Diagnostic> {
+        let is_odd = split_host_port(self.text()).is_ok() && self.listen_address().is_err();
+        let message = format!("{} has no port: nothing is served there", self.text());
+        let help = "write [ADDRESS]:PORT with a port up to 65535";
+        is_odd.then(|| Diagnostic::warning(message).at(self.place()).help(help))
     }
 
     /// The address of another machine, `IP[:PORT]`; IPv6 may have a zone, `fe80::1%eth0`.
@@ -114,6 +130,9 @@ impl Token {
         })
     }
 }
+
+/// Ports that go by a name in Go on any system, as far as anybody might listen on them here.
+const SERVICES: [(&str, u16); 3] = [("http", 80), ("https", 443), ("domain", 53)];
 
 /// Go's `net.SplitHostPort`: the host without brackets, and the port, which may be empty.
 fn split_host_port(text: &str) -> Result<(&str, &str), &'static str> {

@@ -22,12 +22,7 @@ const TTL: u32 = 8482;
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let mut cursor = setup.directive.cursor();
     cursor.next_token();
-    if cursor
-        .clone()
-        .next_arg()
-        .is_some_and(|word| word.text() != "{")
-    {
-        cursor.next_arg();
+    if cursor.next_arg().is_some() {
         return Err(cursor.arg_err());
     }
     if cursor.next_block().is_some() {
@@ -78,7 +73,11 @@ mod tests {
                 "2:5",
                 "Wrong argument count or unexpected line ending after 'all'",
             ),
-            ("{\nttl 1\n}", "3:1", "unknown property 'ttl'"),
+            (
+                "{\nttl 1\n}",
+                "2:5",
+                "Unexpected token '{', expecting argument",
+            ),
         ] {
             let error = setup_error(&format!("any {words}"));
             assert_eq!(

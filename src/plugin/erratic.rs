@@ -122,7 +122,10 @@ impl Config {
             ("delay", []) => (self.delay, self.duration) = (DEFAULT_AMOUNT, DEFAULT_DELAY),
             ("delay", [number]) => (self.delay, self.duration) = (amount(number)?, DEFAULT_DELAY),
             ("delay", [number, duration]) => {
-                (self.delay, self.duration) = (amount(number)?, duration.duration()?);
+                // Below zero is no delay, in CoreDNS too.
+                let nanoseconds = duration.signed_nanoseconds()?;
+                let nanoseconds = nanoseconds.try_into().unwrap_or(0);
+                (self.delay, self.duration) = (amount(number)?, Duration::from_nanos(nanoseconds));
             }
             ("drop" | "truncate" | "delay", _) => return Err(at_option.arg_err()),
             _ => return Err(at_option.unknown_property(&OPTIONS)),

@@ -77,7 +77,7 @@ impl Config {
     fn parse(directive: &Directive) -> Result<Self, SetupError> {
         let mut config = Self::default();
         let mut cursor = directive.cursor();
-        while cursor.next_token().is_some() {
+        while cursor.next_once()? {
             match cursor.remaining_args().as_slice() {
                 [] => {}
                 [file] if file.text() == "stdout" => {}

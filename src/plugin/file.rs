@@ -132,6 +132,11 @@ impl Config {
         reload: &mut Reload,
     ) -> Result<(), SetupError> {
         let at_option = cursor.clone();
+        // It leaves the rest of its line to be read as options, in CoreDNS too.
+        if option.text() == "reload_by_mtime" {
+            reload.by_mtime = true;
+            return Ok(());
+        }
         let arguments = cursor.remaining_args();
         match (option.text(), arguments.as_slice()) {
             ("fallthrough", zones) => self.fall = Fall::read(setup, zones),
@@ -140,7 +145,6 @@ impl Config {
                 let error = option.err("reload duration value is expected");
                 return Err(error.help("write how often to look, 0 for never: reload 30s"));
             }
-            ("reload_by_mtime", _) => reload.by_mtime = true,
             // CoreDNS reads it and does nothing with it.
             ("upstream", _) => {}
             _ => return Err(at_option.unknown_property(&OPTIONS)),

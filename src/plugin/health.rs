@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::setup::{Setup, SetupError};
-use crate::corefile::{Directive, HostPort};
+use crate::corefile::{Directive, HostPort, Token};
 use crate::http;
 use crate::metrics::{Desc, SLIM_TIME_BUCKETS};
 
@@ -63,6 +63,17 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     Ok(())
 }
 
+/// An address that stands in a URL, too, which CoreDNS asks itself by: no port by name, no link.
+fn listen_address(word: &Token) -> Result<HostPort, SetupError> {
+    let address = word.listen_address()?;
+    let port = word.text().rsplit_once(':').map_or("", |(_, port)| port);
+    if address.host.contains('%') || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        let error = word.err(format!("address {}: not one of a URL", word.text()));
+        return Err(error.help("write [ADDRESS]:PORT, without a link and with a number"));
+    }
+    Ok(address)
+}
+
 impl Config {
     fn parse(directive: &Directive) -> Result<Self, SetupError> {
         let mut config = Self {
@@ -76,7 +87,7 @@ impl Config {
         while cursor.next_token().is_some() {
             match cursor.remaining_args().as_slice() {
                 [] => {}
-                [address] => config.address = address.listen_address()?,
+                [address] => config.address = listen_address(address)?,
                 _ => return Err(cursor.arg_err()),
             }
             while let Some(option) = cursor.next_block() {

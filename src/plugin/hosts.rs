@@ -139,6 +139,7 @@ impl Config {
             }
             config.option(option, &mut cursor, setup)?;
         }
+        cursor.next_once()?;
         if let Some(option) = unsupported.filter(|_| config.fall == Fall::default()) {
             let error = option.err("fallthrough_unsupported requires fallthrough");
             return Err(error.help("add a line: fallthrough"));

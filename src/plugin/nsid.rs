@@ -30,6 +30,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
             words.join(" ")
         }
     };
+    cursor.next_once()?;
     if data.len() > LONGEST {
         let error = cursor.err(format!("the name has {} bytes", data.len()));
         return Err(error.help(format!("write at most {LONGEST}")));

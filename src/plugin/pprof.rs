@@ -87,6 +87,7 @@ fn parse(directive: &Directive) -> Result<(HostPort, Option<&Token>), SetupError
         }
         block = Some(option);
     }
+    cursor.next_once()?;
     let address = address.unwrap_or_else(|| HostPort {
         host: HOST.to_owned(),
         port: PORT,

@@ -32,6 +32,8 @@ const ADDRESS: (&str, u16) = ("localhost", 9153);
 /// What the directive says.
 struct Config<'d> {
     address: HostPort,
+    /// The address has a port that is none.
+    odd: Option<Diagnostic>,
     /// The file that says how the page is served.
     web: Option<&'d Token>,
 }
@@ -42,8 +44,11 @@ struct Config<'d> {
 /// An address that is none, options that there are not; the directive standing twice.
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     setup.once()?;
-    let Config { address, web } = parse(setup.directive)?;
-    let guard = web.map(|file| guard(file, setup));
+    let Config { address, odd, web } = parse(setup.directive)?;
+    let guard = match odd {
+        Some(odd) => Some(Err(odd)),
+        None => web.map(|file| guard(file, setup)),
+    };
     let metrics = setup.shared.metrics.clone();
     publish_build(&metrics);
     match guard.transpose() {
@@ -78,12 +83,17 @@ fn parse(directive: &Directive) -> Result<Config<'_>, SetupError> {
         host: host.to_owned(),
         port,
     };
-    let mut web = None;
+    let (mut web, mut odd) = (None, None);
     let mut cursor = directive.cursor();
-    while cursor.next_token().is_some() {
+    while cursor.next_once()? {
         match cursor.remaining_args().as_slice() {
             [] => {}
-            [named] => address = named.listen_address()?,
+            [named] => {
+                odd = named.odd_port();
+                if odd.is_none() {
+                    address = named.listen_address()?;
+                }
+            }
             _ => return Err(cursor.arg_err()),
         }
         while let Some(option) = cursor.next_block() {
@@ -109,7 +119,7 @@ fn parse(directive: &Directive) -> Result<Config<'_>, SetupError> {
             }
         }
     }
-    Ok(Config { address, web })
+    Ok(Config { address, odd, web })
 }
 
 /// The page of all metrics.

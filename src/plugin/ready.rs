@@ -13,9 +13,11 @@ use crate::readiness::Readiness;
 const PORT: u16 = 8181;
 
 /// What the directive says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Config {
     address: HostPort,
+    /// The address has a port that is none.
+    odd: Option<SetupError>,
     continuously: bool,
 }
 
@@ -30,6 +32,10 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let readiness = setup.shared.readiness.clone();
     // One process is ready or not; as in CoreDNS the last block decides how that is watched.
     readiness.watch_continuously(config.continuously);
+    if let Some(odd) = config.odd {
+        setup.warnings.push(odd);
+        return Ok(());
+    }
     setup.shared.http.push(http::Endpoint {
         address: config.address.to_string(),
         plugin: "ready",
@@ -48,12 +54,18 @@ impl Config {
                 port: PORT,
             },
             continuously: false,
+            odd: None,
         };
         let mut cursor = directive.cursor();
-        while cursor.next_token().is_some() {
+        while cursor.next_once()? {
             match cursor.remaining_args().as_slice() {
                 [] => {}
-                [address] => config.address = address.listen_address()?,
+                [address] => {
+                    config.odd = address.odd_port();
+                    if config.odd.is_none() {
+                        config.address = address.listen_address()?;
+                    }
+                }
                 _ => return Err(cursor.arg_err()),
             }
             while let Some(option) = cursor.next_block() {

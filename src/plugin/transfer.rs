@@ -14,7 +14,7 @@ use hickory_proto::rr::RecordType;
 use super::setup::{Setup, SetupError};
 use crate::answer::{Answer, Origin, Records};
 use crate::chain::{Failure, Next, Outcome, Plugin, Reply, Transfer};
-use crate::corefile::{Cursor, Token};
+use crate::corefile::{Cursor, HostPort, Token};
 use crate::name::{Name, NameRef};
 use crate::query::Query;
 use crate::zone::Zone;
@@ -176,7 +176,9 @@ impl Peer {
 /// # Errors
 /// It is no address.
 pub(super) fn address(token: &Token) -> Result<std::net::SocketAddr, SetupError> {
-    let address = token.address(PORT)?;
+    let address = token
+        .address(PORT)
+        .or_else(|error| odd_port(token).ok_or(error))?;
     // Without the zone of an IPv6 address: the system's routes decide.
     let host = address
         .host
@@ -186,6 +188,20 @@ pub(super) fn address(token: &Token) -> Result<std::net::SocketAddr, SetupError>
     let ip =
         ip.map_err(|_| token.err(format!("must specify an IP address: `{}'", token.text())))?;
     Ok((ip.to_canonical(), address.port).into())
+}
+
+/// An address with a port that is none. As in CoreDNS that shows when it is asked: nobody answers at
+/// port 0.
+fn odd_port(token: &Token) -> Option<HostPort> {
+    let (host, _) = token.text().rsplit_once(':')?;
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let address: IpAddr = inner.unwrap_or(host).parse().ok()?;
+    (inner.is_some() || address.is_ipv4()).then(|| HostPort {
+        host: address.to_string(),
+        port: 0,
+    })
 }
 
 impl Transfers {

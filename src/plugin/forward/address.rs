@@ -77,7 +77,8 @@ pub(super) fn read(text: &str) -> Result<Written<'_>, String> {
         return Ok(Written {
             scheme,
             host: Host::Address(address),
-            port: port_of(port)?,
+            // As in CoreDNS: what is no port of an address shows when it is asked.
+            port: port_of(port).unwrap_or(0),
             server_name,
         });
     }
@@ -180,6 +181,10 @@ mod tests {
                 Some("example.com"),
             ),
             ("https://1.1.1.1", Https, "1.1.1.1", 443, None),
+            ("1.1.1.1:", Dns, "1.1.1.1", 0, None),
+            ("1.1.1.1:dns", Dns, "1.1.1.1", 0, None),
+            ("1.1.1.1:65536", Dns, "1.1.1.1", 0, None),
+            ("tls://1.1.1.1:853%a.b", Tls, "1.1.1.1", 0, None),
             ("quic://[::1]:8853", Quic, "::1", 8853, None),
         ] {
             let expected = Written {
@@ -215,12 +220,8 @@ mod tests {
         for (text, error) in [
             ("", "invalid address: \"\""),
             ("dns://", "invalid address: \"dns://\""),
-            ("10.0.0.1:", "\"10.0.0.1:\" has an invalid port \"\""),
-            ("10.0.0.1:0", "\"10.0.0.1:0\" has an invalid port \"0\""),
-            (
-                "10.0.0.1:dns",
-                "\"10.0.0.1:dns\" has an invalid port \"dns\"",
-            ),
+            ("ns.test:0", "\"ns.test:0\" has an invalid port \"0\""),
+            ("ns.test:dns", "\"ns.test:dns\" has an invalid port \"dns\""),
             (
                 "https://1.1.1.1/dns-query",
                 "paths are not allowed in HTTPS upstream addresses (the /dns-query path is used by default): https://1.1.1.1/dns-query",

@@ -98,6 +98,7 @@ impl Config {
         while cursor.next_block().is_some() {
             config.option(&mut cursor, setup)?;
         }
+        cursor.clone().next_once()?;
         if !config.view.namespaces.is_all() && !config.namespace_labels.is_empty() {
             return Err(cursor.err("namespaces and namespace_labels cannot both be set"));
         }
@@ -150,7 +151,7 @@ impl Config {
             "fallthrough" => self.fall = Fall::read(setup, &cursor.remaining_args()),
             "ttl" => self.ttl = ttl(first(cursor)?)?,
             "ignore" => self.ignore(cursor)?,
-            "startup_timeout" => self.startup_timeout = first(cursor)?.duration()?,
+            "startup_timeout" => self.startup_timeout = startup_timeout(first(cursor)?)?,
             "apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight" => limit(cursor)?,
             "endpoint" => self.api.endpoint = Some(endpoint(cursor, setup)?),
             "tls" => match cursor.remaining_args().as_slice() {
@@ -302,6 +303,15 @@ fn ttl(token: &Token) -> Result<u32, Diagnostic> {
                 .at(token.place())
                 .help("seconds; 5 is the default, 30 is what kubeadm writes")
         })
+}
+
+fn startup_timeout(word: &Token) -> Result<Duration, Diagnostic> {
+    let timeout = word.duration()?;
+    if timeout.is_zero() {
+        let error = word.err("startup_timeout must be more than 0");
+        return Err(error.help("leave the option out for 5s; CoreDNS panics here"));
+    }
+    Ok(timeout)
 }
 
 /// Limits of CoreDNS's client. They have no effect there either; they must be numbers.

@@ -59,7 +59,11 @@ pub(super) fn setup(
         let at_option = cursor.clone();
         let arguments = cursor.remaining_args();
         match (option.text(), arguments.as_slice()) {
-            ("reload", [duration]) => interval = duration.duration()?,
+            // Below zero is never, in CoreDNS too.
+            ("reload", [duration]) => {
+                let nanoseconds = duration.signed_nanoseconds()?;
+                interval = Duration::from_nanos(nanoseconds.try_into().unwrap_or(0));
+            }
             ("reload", []) => return Err(option.err("reload duration value is missing")),
             ("reload", [_, more, ..]) => return Err(more.err("unexpected argument")),
             _ => return Err(at_option.unknown_property(&["reload"])),

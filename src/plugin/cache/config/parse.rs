@@ -55,6 +55,7 @@ impl Config {
         while let Some(option) = cursor.next_block() {
             config.option(option, &mut cursor, &mut policy)?;
         }
+        cursor.next_once()?;
         if let Some(place) = policy {
             let Some(stale) = &mut config.stale else {
                 let error = place.err("serve_stale_policy requires serve_stale");

@@ -57,9 +57,9 @@ impl<'t> Stanza<'t> {
             }
             "read_timeout" => config.read_timeout = positive(one(cursor)?)?,
             "max_idle_conns" => config.upstream.max_idle = number(one(cursor)?)? as usize,
-            "max_fails" => config.max_fails = number(one(cursor)?)?,
+            "max_fails" => config.max_fails = unsigned(one(cursor)?)?,
             "max_connect_attempts" => {
-                let most = number(one(cursor)?)?;
+                let most = unsigned(one(cursor)?)?;
                 config.max_connect_attempts = Some((most > 0).then_some(most as usize));
             }
             "max_concurrent" => {
@@ -210,6 +210,15 @@ fn flag(cursor: &mut Cursor<'_>) -> Result<bool, Diagnostic> {
 fn number(token: &Token) -> Result<u32, Diagnostic> {
     let number = token.integer(0..=u32::MAX.into())?;
     Ok(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// The same without a sign.
+fn unsigned(token: &Token) -> Result<u32, Diagnostic> {
+    if token.text().starts_with('+') {
+        let error = token.err(format!("invalid number {:?}", token.text()));
+        return Err(error.help("leave out the '+'"));
+    }
+    number(token)
 }
 
 fn positive(token: &Token) -> Result<Duration, Diagnostic> {

@@ -26,6 +26,15 @@ impl Stanza<'_> {
             if !found.is_empty() {
                 words += 1;
             }
+            if written.port == 0 {
+                let text = format!(
+                    "{} has no port that can be asked: it never answers",
+                    token.text()
+                );
+                let warning = Diagnostic::warning(text).at(token.place());
+                let help = "write IP:PORT with a port from 1 to 65535, or leave the port out";
+                reader.warnings.push(warning.help(help));
+            }
             if words > MOST_TARGETS {
                 let words = self.to.len();
                 return Err(token

@@ -230,8 +230,8 @@ const WRONG: &[(&str, &str)] = &[
         "2:11: error: no valid upstream addresses found",
     ),
     (
-        "forward . 10.0.0.1:x",
-        "2:11: error: \"10.0.0.1:x\" has an invalid port \"x\"",
+        "forward . ns.test:x",
+        "2:11: error: \"ns.test:x\" has an invalid port \"x\"",
     ),
     (
         "forward . https://1.1.1.1/dns-query",

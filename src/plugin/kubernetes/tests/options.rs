@@ -502,6 +502,14 @@ fn what_the_directive_may_say() {
             "3:17: time: invalid duration",
         ),
         (
+            "x {\nstartup_timeout 0s\n}",
+            "3:17: startup_timeout must be more than 0",
+        ),
+        (
+            "x {\nnoendpoints {\n}\n}",
+            "5:1: unexpected '}' behind the end of the directive",
+        ),
+        (
             "x {\napiserver_qps -1\n}",
             "3:15: apiserver_qps must be >= 0",
         ),
