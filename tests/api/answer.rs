@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::asked::{self, Asked};
+use super::protobuf;
 use super::watch::Watch;
 use super::{Api, Refusal, Resource, Seen, Shared, State};
 
@@ -95,6 +96,11 @@ impl Shared {
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
+        let asked = asked.map(|mut asked| {
+            asked.is_protobuf &= !self.state().faults.no_protobuf;
+            asked
+        });
+        let is_protobuf = asked.as_ref().is_ok_and(|asked| asked.is_protobuf);
         let answer = match asked {
             Ok(asked) => self
                 .change(|state| state.answer(&asked, token))
@@ -102,15 +108,12 @@ impl Shared {
             Err(status) => Err(status),
         };
         let response = match answer {
-            Ok((_, Some(list))) => json_response(200, list),
+            Ok((_, Some(list))) => response(200, is_protobuf, list),
             Ok((asked, None)) => {
                 let body = Watch::start(self.clone(), connection, asked);
-                let mut response = Response::new(body);
-                let json = HeaderValue::from_static("application/json");
-                response.headers_mut().insert(CONTENT_TYPE, json);
-                response
+                with_type(Response::new(body), is_protobuf)
             }
-            Err(status) => status.response(),
+            Err(status) => status.response(is_protobuf),
         };
         seen.status = response.status().as_u16();
         self.change(|state| state.requests.push(seen));
@@ -126,7 +129,7 @@ impl Shared {
 
 impl State {
     /// The list that is asked for, or nothing where it is a watch.
-    fn answer(&mut self, asked: &Asked, token: Option<String>) -> Result<Option<String>, Status> {
+    fn answer(&mut self, asked: &Asked, token: Option<String>) -> Result<Option<Vec<u8>>, Status> {
         if self.faults.token.is_some() && self.faults.token != token {
             return Err(Status::new(401, "Unauthorized", "Unauthorized"));
         }
@@ -178,7 +181,7 @@ impl State {
         })
     }
 
-    fn list(&self, asked: &Asked) -> Result<String, Status> {
+    fn list(&self, asked: &Asked) -> Result<Vec<u8>, Status> {
         self.not_newer(asked)?;
         let (version, after) = match asked.value("continue").split_once(':') {
             Some((version, after)) => (version.parse().unwrap_or_default(), after.to_owned()),
@@ -209,6 +212,9 @@ impl State {
             metadata["continue"] = json!(format!("{version}:{last}"));
             metadata["remainingItemCount"] = json!(items.count());
         }
+        if asked.is_protobuf {
+            return Ok(protobuf::list(asked.resource, &metadata, &page));
+        }
         let (api_version, kind) = if asked.is_partial {
             ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata")
         } else {
@@ -218,7 +224,8 @@ impl State {
         let items = Value::from(page);
         Ok(format!(
             r#"{{"kind":"{kind}List","apiVersion":"{api_version}","metadata":{metadata},"items":{items}}}"#
-        ))
+        )
+        .into_bytes())
     }
 
     /// The version that a list is of.
@@ -273,8 +280,12 @@ impl Status {
         body
     }
 
-    fn response(&self) -> Response<Body> {
-        let mut response = json_response(self.code, self.body().to_string());
+    fn response(&self, is_protobuf: bool) -> Response<Body> {
+        let body = match is_protobuf {
+            true => protobuf::status(&self.body()),
+            false => self.body().to_string().into_bytes(),
+        };
+        let mut response = response(self.code, is_protobuf, body);
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
@@ -351,12 +362,20 @@ fn read<B>(request: &Request<B>) -> Result<Asked, Status> {
     asked.map_err(|error| Status::new(400, "BadRequest", error))
 }
 
-fn json_response(code: u16, body: String) -> Response<Body> {
+fn response(code: u16, is_protobuf: bool, body: Vec<u8>) -> Response<Body> {
     let body = Full::new(Bytes::from(body));
     let body = body.map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = code.try_into().unwrap_or_default();
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    with_type(response, is_protobuf)
+}
+
+fn with_type(mut response: Response<Body>, is_protobuf: bool) -> Response<Body> {
+    let text = match is_protobuf {
+        true => "application/vnd.kubernetes.protobuf",
+        false => "application/json",
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(text));
     response
 }

@@ -16,6 +16,7 @@ mod answer;
 mod asked;
 pub(crate) mod object;
 mod objects;
+pub(crate) mod protobuf;
 mod serve;
 mod watch;
 
@@ -52,6 +53,8 @@ pub(crate) struct Faults {
     pub(crate) withhold_bookmarks: bool,
     /// Lists as streams are not known, as before Kubernetes 1.32.
     pub(crate) no_streams: bool,
+    /// All is written in JSON, whatever a client would rather have.
+    pub(crate) no_protobuf: bool,
     /// One in so many events is not told to who watches.
     pub(crate) lose_one_in: Option<u64>,
     /// No event is told of an object with this name.
@@ -135,6 +138,7 @@ impl Default for Faults {
             withhold_end: false,
             withhold_bookmarks: false,
             no_streams: false,
+            no_protobuf: false,
             lose_one_in: None,
             lose_name: None,
             behind: 0,

@@ -24,6 +24,8 @@ pub(super) struct Asked {
     pub(super) is_watch: bool,
     /// Metadata alone.
     pub(super) is_partial: bool,
+    /// In protobuf, which objects are not that another server has added to the API.
+    pub(super) is_protobuf: bool,
     parameters: HashMap<String, String>,
     namespace: Option<String>,
     labels: Selector,
@@ -108,6 +110,8 @@ impl Asked {
             resource,
             is_watch: matches!(value("watch"), "true" | "1"),
             is_partial: accept.is_some_and(|accept| accept.contains("as=PartialObjectMetadata")),
+            is_protobuf: resource != Resource::ServiceImports
+                && accept.is_some_and(|accept| accept.contains("vnd.kubernetes.protobuf")),
             namespace,
             labels,
             fields: fields(value("fieldSelector"))?,

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::answer::{Body, Connection, cut, gone_body, partial};
 use super::asked::Asked;
 use super::objects::Change;
+use super::protobuf;
 use super::{Shared, State};
 
 /// How long a watch lasts that does not say so itself.
@@ -101,7 +102,10 @@ impl Watch {
                 continue;
             }
             if let Some(line) = self.lines.pop_front() {
-                return Some(Ok(Bytes::from(line.to_string() + "\n")));
+                return Some(Ok(Bytes::from(match self.asked.is_protobuf {
+                    true => protobuf::frame(self.asked.resource, &line),
+                    false => (line.to_string() + "\n").into_bytes(),
+                })));
             }
             if self.has_ended {
                 return None;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use super::TARGET;
-use super::decode::{self, Head};
+use super::decode;
 use super::failure::Failure;
 use super::frames::Items;
 use super::ledger::{Audit, Ledger, Stamps};
@@ -94,18 +94,17 @@ impl Auditor {
         loop {
             let until = Instant::now() + PAGE;
             let mut chunks = connection.open(resource.names(after)?).await?;
-            let mut items = Items::default();
+            let format = chunks.format();
+            let mut items = Items::of(format);
             while let Some(bytes) = chunks.next(until).await? {
                 let mut chunk: &[u8] = &bytes;
                 while let Some(item) = items.next(&mut chunk)? {
-                    if let Some(stamp) = decode::stamp(item) {
+                    if let Some(stamp) = decode::stamp(format, item) {
                         listed.put(stamp);
                     }
                 }
             }
-            let Head { metadata } = serde_json::from_slice(&items.head())
-                .map_err(|error| Failure::Garbled(error.to_string()))?;
-            after = Some(metadata.next).filter(|next| !next.is_empty());
+            after = Some(items.metadata()?.next).filter(|next| !next.is_empty());
             if after.is_none() {
                 return Ok(listed);
             }

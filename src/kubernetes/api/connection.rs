@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
 use kube::Client;
 use kube::client::{Body, ClientBuilder};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::access::{Access, Loaded};
+use super::decode::protobuf;
 use super::failure::{Failure, Status, error_chain};
+use super::frames::Format;
 use super::metrics::Requests;
 use super::resource::Asked;
 use super::token::Token;
@@ -19,6 +23,8 @@ use super::token::Token;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long the first byte of an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
+/// The type of what is written in protobuf, without parameters.
+const PROTOBUF: &[u8] = b"application/vnd.kubernetes.protobuf";
 /// The most that is read of an answer that is an error.
 const MOST_OF_ERROR: usize = 64 << 10;
 
@@ -32,6 +38,7 @@ pub(super) struct Connection {
 /// The body of an answer.
 pub(super) struct Chunks {
     body: Body,
+    format: Format,
 }
 
 impl Connection {
@@ -96,13 +103,19 @@ impl Connection {
         let seconds = response.headers().get(RETRY_AFTER);
         let seconds = seconds.and_then(|seconds| seconds.to_str().ok()?.trim().parse().ok());
         let chunks = Chunks {
+            format: format(response.headers()),
             body: response.into_body(),
         };
         if code.is_success() {
             return Ok(chunks);
         }
+        let format = chunks.format();
         let text = chunks.error().await;
-        let mut status: Status = serde_json::from_slice(&text).unwrap_or_default();
+        let status = match format {
+            Format::Json => serde_json::from_slice(&text).ok(),
+            Format::Protobuf => protobuf::status(&text),
+        };
+        let mut status: Status = status.unwrap_or_default();
         status.code = code.as_u16();
         status.retry_after = seconds.map(Duration::from_secs);
         Err(Failure::Status(status))
@@ -114,7 +127,21 @@ impl Connection {
     }
 }
 
+/// How what comes is written.
+fn format(headers: &HeaderMap) -> Format {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    match kind.is_some_and(|kind| kind.starts_with(PROTOBUF)) {
+        true => Format::Protobuf,
+        false => Format::Json,
+    }
+}
+
 impl Chunks {
+    /// How it is written.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
     /// The next piece; `None` at the end.
     pub(super) async fn next(&mut self, until: Instant) -> Result<Option<Bytes>, Failure> {
         let asked = Instant::now();

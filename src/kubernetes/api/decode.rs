@@ -1,9 +1,11 @@
-//! From the JSON of one object, or of one change, to a slim object.
+//! From the bytes of one object, or of one change, to a slim object.
 //!
 //! Partial types on purpose: a field that no name needs is skipped, texts are borrowed, addresses are
-//! parsed where they stand. As in the API server, `null` is the same as a field left out.
+//! parsed where they stand. In JSON, as in the API server, `null` is the same as a field left out.
 
+mod metadata;
 mod pod;
+pub(super) mod protobuf;
 mod slice;
 mod text;
 
@@ -11,17 +13,41 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::Error;
+use serde_json::error::Category;
+use thiserror::Error;
 
 use super::failure::Status;
+use super::frames::Format;
 use super::ledger::Stamp;
 use crate::kubernetes::null::{nullable, present};
 use crate::kubernetes::object::{self, External, Key, Kind, Object, Port, Protocol, ServiceKind};
+pub(super) use metadata::{Head, ListMetadata, Mark};
+use metadata::{Metadata, Nothing};
 use pod::Pod;
+use protobuf::{Malformed, Message};
 use slice::EndpointSlice;
 use text::{Address, Text};
 
-/// One line of a watch.
+/// Why bytes are no object.
+#[derive(Debug, Error)]
+pub(super) enum Unreadable {
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Protobuf(#[from] Malformed),
+}
+
+impl Unreadable {
+    /// It is of this object alone: where the next one begins is known.
+    pub(super) fn is_of_object(&self) -> bool {
+        match self {
+            Self::Json(error) => error.classify() == Category::Data,
+            Self::Protobuf(_) => true,
+        }
+    }
+}
+
+/// One event of a watch.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// An object as it is now; none where it is of no interest, as a pod that is going away.
@@ -41,13 +67,6 @@ pub(super) enum Change {
     Unreadable(Option<Stamp>),
 }
 
-/// Which object in which version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) version: u64,
-    pub(super) stamp: Stamp,
-}
-
 impl Change {
     /// The version that is known after it; 0 where that is not told.
     pub(super) fn version(&self) -> u64 {
@@ -59,79 +78,59 @@ impl Change {
     }
 }
 
-/// What a list says beside its items.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Head {
-    #[serde(deserialize_with = "nullable")]
-    pub(super) metadata: ListMetadata,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct ListMetadata {
-    #[serde(deserialize_with = "nullable")]
-    pub(super) resource_version: String,
-    /// the mark of the next page; empty on the last one
-    #[serde(rename = "continue", deserialize_with = "nullable")]
-    pub(super) next: String,
-}
-
-impl ListMetadata {
-    pub(super) fn version(&self) -> u64 {
-        version(&self.resource_version)
-    }
-}
-
 /// The name and version of an object of any kind, where they can be read.
-pub(super) fn stamp(json: &[u8]) -> Option<Stamp> {
-    let object: Nothing<'_> = serde_json::from_slice(json).ok()?;
+pub(super) fn stamp(format: Format, bytes: &[u8]) -> Option<Stamp> {
+    let object: Nothing<'_> = read(format, bytes).ok()?;
     Some(object.metadata.mark().stamp)
 }
 
-/// The same of the object in a line of a watch.
-pub(super) fn stamp_of_line(json: &[u8]) -> Option<Stamp> {
-    let line: Line<'_, Nothing<'_>> = serde_json::from_slice(json).ok()?;
-    Some(line.object.metadata.mark().stamp)
+/// The same of the object in an event of a watch.
+pub(super) fn stamp_of_event(format: Format, bytes: &[u8]) -> Option<Stamp> {
+    let object: Nothing<'_> = match format {
+        Format::Json => serde_json::from_slice::<Line<'_, _>>(bytes).ok()?.object,
+        Format::Protobuf => protobuf::read(protobuf::event(bytes).ok()?.1).ok()?,
+    };
+    Some(object.metadata.mark().stamp)
 }
 
 /// One item of a list; no object where it is of no interest.
-pub(super) fn item(kind: Kind, json: &[u8]) -> Result<(Option<Object>, Stamp), Error> {
+pub(super) fn item(
+    kind: Kind,
+    format: Format,
+    bytes: &[u8],
+) -> Result<(Option<Object>, Stamp), Unreadable> {
     match kind {
-        Kind::Namespace => item_of::<Namespace<'_>>(json),
-        Kind::Service => item_of::<Service<'_>>(json),
-        Kind::EndpointSlice => item_of::<EndpointSlice<'_>>(json),
-        Kind::Pod => item_of::<Pod<'_>>(json),
-        Kind::ServiceImport => item_of::<ServiceImport<'_>>(json),
+        Kind::Namespace => item_of::<Namespace<'_>>(format, bytes),
+        Kind::Service => item_of::<Service<'_>>(format, bytes),
+        Kind::EndpointSlice => item_of::<EndpointSlice<'_>>(format, bytes),
+        Kind::Pod => item_of::<Pod<'_>>(format, bytes),
+        Kind::ServiceImport => item_of::<ServiceImport<'_>>(format, bytes),
     }
 }
 
-/// One line of a watch of this kind.
-pub(super) fn change(kind: Kind, json: &[u8]) -> Result<Change, Error> {
-    let change = match kind {
-        Kind::Namespace => change_of::<Namespace<'_>>(json),
-        Kind::Service => change_of::<Service<'_>>(json),
-        Kind::EndpointSlice => change_of::<EndpointSlice<'_>>(json),
-        Kind::Pod => change_of::<Pod<'_>>(json),
-        Kind::ServiceImport => change_of::<ServiceImport<'_>>(json),
-    };
-    // An error is an object of another kind, which may not look like one of this kind at all.
-    change.or_else(|error| match serde_json::from_slice(json) {
-        Ok(Line {
-            kind: Text(kind),
-            object,
-        }) if kind == "ERROR" => Ok(Change::Failed(object)),
-        _ => Err(error),
+/// One event of a watch of this kind.
+pub(super) fn change(kind: Kind, format: Format, bytes: &[u8]) -> Result<Change, Unreadable> {
+    match kind {
+        Kind::Namespace => change_of::<Namespace<'_>>(format, bytes),
+        Kind::Service => change_of::<Service<'_>>(format, bytes),
+        Kind::EndpointSlice => change_of::<EndpointSlice<'_>>(format, bytes),
+        Kind::Pod => change_of::<Pod<'_>>(format, bytes),
+        Kind::ServiceImport => change_of::<ServiceImport<'_>>(format, bytes),
+    }
+}
+
+fn read<'de, T: Deserialize<'de> + Message<'de>>(
+    format: Format,
+    bytes: &'de [u8],
+) -> Result<T, Unreadable> {
+    Ok(match format {
+        Format::Json => serde_json::from_slice(bytes)?,
+        Format::Protobuf => protobuf::read(bytes)?,
     })
 }
 
-/// A version as a number. Of one resource they can be compared; 0 where it is none.
-fn version(text: &str) -> u64 {
-    text.parse().unwrap_or_default()
-}
-
-/// An object as it stands in JSON.
-trait Wire<'de>: Deserialize<'de> {
+/// An object as the API server writes it.
+trait Wire<'de>: Deserialize<'de> + Message<'de> {
     fn metadata(&self) -> &Metadata<'de>;
     fn object(self) -> Option<Object>;
 
@@ -141,33 +140,49 @@ trait Wire<'de>: Deserialize<'de> {
     }
 }
 
-fn item_of<'de, T: Wire<'de>>(json: &'de [u8]) -> Result<(Option<Object>, Stamp), Error> {
-    let object = serde_json::from_slice::<T>(json)?;
+fn item_of<'de, T: Wire<'de>>(
+    format: Format,
+    bytes: &'de [u8],
+) -> Result<(Option<Object>, Stamp), Unreadable> {
+    let object: T = read(format, bytes)?;
     let stamp = object.metadata().mark().stamp;
     Ok((object.object(), stamp))
 }
 
-fn change_of<'de, T: Wire<'de>>(json: &'de [u8]) -> Result<Change, Error> {
-    let Line { kind, object } = serde_json::from_slice::<Line<'de, T>>(json)?;
+fn change_of<'de, T: Wire<'de>>(format: Format, bytes: &'de [u8]) -> Result<Change, Unreadable> {
+    if format == Format::Protobuf {
+        let (kind, object) = protobuf::event(bytes)?;
+        // An error is an object of another kind.
+        return Ok(match kind.0 == "ERROR" {
+            true => Change::Failed(protobuf::read(object)?),
+            false => changed::<T>(&kind, protobuf::read(object)?),
+        });
+    }
+    let line = serde_json::from_slice::<Line<'de, T>>(bytes);
+    if !line.as_ref().is_ok_and(|line| line.kind.0 != "ERROR") {
+        // It may not look like one of this kind at all.
+        let error: Result<Line<'_, Status>, _> = serde_json::from_slice(bytes);
+        if let Some(error) = error.ok().filter(|error| error.kind.0 == "ERROR") {
+            return Ok(Change::Failed(error.object));
+        }
+    }
+    let Line { kind, object } = line?;
+    Ok(changed(&kind, object))
+}
+
+/// What has become of an object.
+fn changed<'de, T: Wire<'de>>(kind: &Text<'_>, object: T) -> Change {
     let metadata = object.metadata();
     let mark = metadata.mark();
-    Ok(match &*kind.0 {
+    match &*kind.0 {
         "ADDED" | "MODIFIED" => Change::Applied(object.object(), mark),
         "DELETED" => Change::Deleted(metadata.key(), mark, object.of_endpoints()),
-        "BOOKMARK" => Change::Bookmark {
-            version: mark.version,
-            closes: metadata.annotations.initial_events_end.0 == "true",
-        },
-        "ERROR" => {
-            let line: Line<'_, Status> = serde_json::from_slice(json)?;
-            Change::Failed(line.object)
-        }
         // What is not known yet changes nothing.
-        _ => Change::Bookmark {
+        kind => Change::Bookmark {
             version: mark.version,
-            closes: false,
+            closes: kind == "BOOKMARK" && metadata.annotations.initial_events_end.0 == "true",
         },
-    })
+    }
 }
 
 #[derive(Deserialize)]
@@ -179,69 +194,6 @@ struct Line<'a, T> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Metadata<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(borrow)]
-    namespace: Text<'a>,
-    #[serde(borrow)]
-    resource_version: Text<'a>,
-    #[serde(borrow, deserialize_with = "nullable")]
-    labels: Labels<'a>,
-    #[serde(borrow, deserialize_with = "nullable")]
-    annotations: Annotations<'a>,
-    #[serde(deserialize_with = "present")]
-    deletion_timestamp: bool,
-}
-
-/// The labels that are read.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Labels<'a> {
-    #[serde(borrow, rename = "kubernetes.io/service-name")]
-    service_name: Text<'a>,
-    #[serde(borrow, rename = "multicluster.kubernetes.io/service-name")]
-    import_name: Text<'a>,
-    #[serde(borrow, rename = "multicluster.kubernetes.io/source-cluster")]
-    source_cluster: Text<'a>,
-}
-
-/// The annotations that are read.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Annotations<'a> {
-    #[serde(borrow, rename = "endpoints.kubernetes.io/last-change-trigger-time")]
-    triggered: Text<'a>,
-    #[serde(borrow, rename = "k8s.io/initial-events-end")]
-    initial_events_end: Text<'a>,
-}
-
-impl Metadata<'_> {
-    fn key(&self) -> Key {
-        Key {
-            namespace: Arc::from(&*self.namespace.0),
-            name: Arc::from(&*self.name.0),
-        }
-    }
-
-    fn mark(&self) -> Mark {
-        let version = version(&self.resource_version.0);
-        Mark {
-            version,
-            stamp: Stamp::of(&self.namespace.0, &self.name.0, version),
-        }
-    }
-}
-
-/// An object of which only the metadata is read.
-#[derive(Deserialize)]
-struct Nothing<'a> {
-    #[serde(borrow)]
-    metadata: Metadata<'a>,
-}
-
-#[derive(Deserialize)]
 struct Namespace<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
@@ -259,7 +211,7 @@ impl<'de> Wire<'de> for Namespace<'de> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Service<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
@@ -335,7 +287,7 @@ impl<'de> Wire<'de> for Service<'de> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct ServiceImport<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,

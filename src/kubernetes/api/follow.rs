@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 use super::TARGET;
 use super::backoff::Backoff;
 use super::connection::Connection;
-use super::decode::{self, Change, Head};
+use super::decode::{self, Change, Unreadable};
 use super::failure::Failure;
 use super::frames::Items;
 use super::health::Health;
@@ -74,7 +74,7 @@ pub(super) struct Follower {
 }
 
 /// An object of a list, or why it cannot be read; the stamp where it can be told.
-type Item = Result<(Option<Object>, Stamp), (serde_json::Error, Option<Stamp>)>;
+type Item = Result<(Option<Object>, Stamp), (Unreadable, Option<Stamp>)>;
 
 /// Why a follower stops what it does.
 enum End {
@@ -298,16 +298,17 @@ impl Follower {
                 }
                 opened => opened?,
             };
-            let mut items = Items::default();
+            let format = chunks.format();
+            let mut items = Items::of(format);
             let mut is_checked = false;
             while let Some(bytes) = chunks.next(asked + PAGE).await? {
                 let mut chunk: &[u8] = &bytes;
                 while let Some(item) = items.next(&mut chunk)? {
-                    let item = decode::item(self.resource.kind, item)
-                        .map_err(|error| (error, decode::stamp(item)));
+                    let item = decode::item(self.resource.kind, format, item)
+                        .map_err(|error| (error, decode::stamp(format, item)));
                     if !std::mem::replace(&mut is_checked, true) {
                         // Its version comes first, or else is looked at when all has come.
-                        let version = head(&items)?.metadata.version();
+                        let version = items.metadata()?.version();
                         if version > 0 {
                             self.check_age(version)?;
                         }
@@ -316,7 +317,7 @@ impl Follower {
                 }
             }
             connection.listed(asked.elapsed());
-            let Head { metadata } = head(&items)?;
+            let metadata = items.metadata()?;
             version = metadata.version().max(version);
             after = Some(metadata.next).filter(|next| !next.is_empty());
             if after.is_none() {
@@ -426,9 +427,4 @@ impl Follower {
 /// How long the server is asked to keep a watch open, in seconds.
 fn session() -> u32 {
     rand::rng().random_range(SESSION)
-}
-
-/// What a list says beside its items, as far as it came.
-fn head(items: &Items) -> Result<Head, Failure> {
-    serde_json::from_slice(&items.head()).map_err(|error| Failure::Garbled(error.to_string()))
 }

@@ -9,6 +9,9 @@ use crate::kubernetes::object::Kind;
 
 /// Objects of a page.
 const PAGE: u32 = 500;
+/// Lists and watches of objects: what another server has added to the API is known in JSON alone.
+const OBJECTS: HeaderValue =
+    HeaderValue::from_static("application/vnd.kubernetes.protobuf,application/json");
 /// Lists of objects without their content.
 const METADATA: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
@@ -96,8 +99,7 @@ impl Resource {
             continue_token: after,
             ..ListParams::default()
         };
-        let request = Request::new(self.path()).list(&parameters);
-        request.map_err(|error| Failure::Access(error.to_string()))
+        as_objects(Request::new(self.path()).list(&parameters))
     }
 
     /// The same of names and versions alone.
@@ -122,7 +124,12 @@ impl Resource {
             bookmarks: true,
             send_initial_events: streamed,
         };
-        let request = Request::new(self.path()).watch(&parameters, version);
-        request.map_err(|error| Failure::Access(error.to_string()))
+        as_objects(Request::new(self.path()).watch(&parameters, version))
     }
+}
+
+fn as_objects(asked: Result<Asked, kube::core::request::Error>) -> Result<Asked, Failure> {
+    let mut asked = asked.map_err(|error| Failure::Access(error.to_string()))?;
+    asked.headers_mut().insert(ACCEPT, OBJECTS);
+    Ok(asked)
 }

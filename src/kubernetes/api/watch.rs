@@ -1,15 +1,14 @@
 //! The changes of one watch, in their order.
 
 use hyper::body::{Buf, Bytes};
-use serde_json::error::Category;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::TARGET;
 use super::connection::Chunks;
-use super::decode::{self, Change};
+use super::decode::{self, Change, Unreadable};
 use super::failure::Failure;
-use super::frames::Lines;
+use super::frames::{Events, Format};
 use crate::kubernetes::object::Kind;
 
 /// A watch that is open.
@@ -17,15 +16,18 @@ pub(super) struct Watch {
     chunks: Chunks,
     /// what came and is not yet read
     chunk: Bytes,
-    lines: Lines,
+    format: Format,
+    events: Events,
 }
 
 impl Watch {
     pub(super) fn new(chunks: Chunks) -> Self {
+        let format = chunks.format();
         Self {
             chunks,
             chunk: Bytes::new(),
-            lines: Lines::default(),
+            format,
+            events: Events::of(format),
         }
     }
 
@@ -37,11 +39,12 @@ impl Watch {
     ) -> Result<Option<Change>, Failure> {
         loop {
             let mut rest: &[u8] = &self.chunk;
-            let line = self.lines.next(&mut rest)?;
+            let event = self.events.next(&mut rest)?;
             let taken = self.chunk.len() - rest.len();
-            let change = line.filter(|line| !line.trim_ascii().is_empty());
-            let change = change.map(|line| decoded(kind, line)).transpose()?;
-            let is_empty = line.is_none();
+            let change = event.filter(|event| !event.trim_ascii().is_empty());
+            let change = change.map(|event| decoded(kind, self.format, event));
+            let change = change.transpose()?;
+            let is_empty = event.is_none();
             self.chunk.advance(taken);
             if change.is_some() {
                 return Ok(change);
@@ -56,18 +59,18 @@ impl Watch {
     }
 }
 
-/// What a line says. An object that cannot be read is passed over: the others still count.
-fn decoded(kind: Kind, line: &[u8]) -> Result<Change, Failure> {
-    match decode::change(kind, line) {
+/// What an event says. An object that cannot be read is passed over: the others still count.
+fn decoded(kind: Kind, format: Format, event: &[u8]) -> Result<Change, Failure> {
+    match decode::change(kind, format, event) {
         Ok(change) => Ok(change),
-        Err(error) if error.classify() == Category::Data => {
+        Err(error) if error.is_of_object() => {
             unreadable(kind, &error);
-            Ok(Change::Unreadable(decode::stamp_of_line(line)))
+            Ok(Change::Unreadable(decode::stamp_of_event(format, event)))
         }
         Err(error) => Err(Failure::Garbled(error.to_string())),
     }
 }
 
-pub(super) fn unreadable(kind: Kind, error: &serde_json::Error) {
+pub(super) fn unreadable(kind: Kind, error: &Unreadable) {
     warn!(target: TARGET, "a {} is passed over, as it cannot be read: {error}", kind.name());
 }

@@ -2,31 +2,32 @@
 
 use serde::Deserialize;
 
+use super::Wire;
+use super::metadata::Metadata;
 use super::text::Address;
-use super::{Metadata, Wire};
 use crate::kubernetes::null::nullable;
 use crate::kubernetes::object::{self, Object};
 
 /// A Pod, as far as its address goes.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Pod<'a> {
     #[serde(borrow)]
-    metadata: Metadata<'a>,
+    pub(super) metadata: Metadata<'a>,
     #[serde(default, deserialize_with = "nullable")]
-    status: PodStatus,
+    pub(super) status: PodStatus,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct PodStatus {
+pub(super) struct PodStatus {
     #[serde(rename = "podIPs", deserialize_with = "nullable")]
-    pod_ips: Vec<PodIp>,
+    pub(super) pod_ips: Vec<PodIp>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct PodIp {
-    ip: Address,
+pub(super) struct PodIp {
+    pub(super) ip: Address,
 }
 
 impl<'de> Wire<'de> for Pod<'de> {

@@ -5,50 +5,51 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::metadata::{Labels, Metadata};
 use super::text::{Address, Text};
-use super::{Labels, Metadata, Wire, WirePort, addresses, ports};
+use super::{Wire, WirePort, addresses, ports};
 use crate::kubernetes::null::nullable;
 use crate::kubernetes::object::{self, Endpoint, Key, Object};
 
 /// An EndpointSlice, as far as names go.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct EndpointSlice<'a> {
     #[serde(borrow)]
-    metadata: Metadata<'a>,
+    pub(super) metadata: Metadata<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    endpoints: Vec<WireEndpoint<'a>>,
+    pub(super) endpoints: Vec<WireEndpoint<'a>>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    ports: Vec<WirePort<'a>>,
+    pub(super) ports: Vec<WirePort<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct WireEndpoint<'a> {
+pub(super) struct WireEndpoint<'a> {
     #[serde(deserialize_with = "nullable")]
-    addresses: Vec<Address>,
+    pub(super) addresses: Vec<Address>,
     #[serde(deserialize_with = "nullable")]
-    conditions: Conditions,
+    pub(super) conditions: Conditions,
     #[serde(borrow)]
-    hostname: Text<'a>,
+    pub(super) hostname: Text<'a>,
     #[serde(borrow, deserialize_with = "nullable")]
-    target_ref: Reference<'a>,
+    pub(super) target_ref: Reference<'a>,
     #[serde(borrow)]
-    node_name: Text<'a>,
+    pub(super) node_name: Text<'a>,
     #[serde(borrow)]
-    zone: Text<'a>,
+    pub(super) zone: Text<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Conditions {
-    ready: Option<bool>,
+pub(super) struct Conditions {
+    pub(super) ready: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Reference<'a> {
+pub(super) struct Reference<'a> {
     #[serde(borrow)]
-    name: Text<'a>,
+    pub(super) name: Text<'a>,
 }
 
 impl<'de> Wire<'de> for EndpointSlice<'de> {

@@ -1,7 +1,47 @@
 //! What the API server writes, and what is made of it.
 
+use proptest::prelude::*;
+use serde_json::Value;
+
 use super::*;
+use crate::api_server::{Resource, protobuf};
 use crate::kubernetes::testkit;
+
+fn resource(kind: Kind) -> Resource {
+    match kind {
+        Kind::Namespace => Resource::Namespaces,
+        Kind::Service => Resource::Services,
+        Kind::EndpointSlice => Resource::EndpointSlices,
+        Kind::Pod => Resource::Pods,
+        Kind::ServiceImport => Resource::ServiceImports,
+    }
+}
+
+/// An item of a list, which must be the same in both formats.
+fn item(kind: Kind, json: &str) -> Option<Object> {
+    let value: Value = serde_json::from_str(json).unwrap();
+    let read = super::item(kind, Format::Json, json.as_bytes()).unwrap();
+    if kind == Kind::ServiceImport {
+        // It comes in JSON alone.
+        return read.0;
+    }
+    let binary = protobuf::object(resource(kind), &value);
+    assert_eq!(super::item(kind, Format::Protobuf, &binary).unwrap(), read);
+    assert_eq!(stamp(Format::Protobuf, &binary), Some(read.1));
+    read.0
+}
+
+/// The same of an event of a watch.
+fn change(kind: Kind, json: &str) -> Change {
+    let value: Value = serde_json::from_str(json).unwrap();
+    let binary = protobuf::event(resource(kind), &value);
+    let read = super::change(kind, Format::Json, json.as_bytes()).unwrap();
+    assert_eq!(
+        super::change(kind, Format::Protobuf, &binary).unwrap(),
+        read
+    );
+    read
+}
 
 fn mark(namespace: &str, name: &str, version: u64) -> Mark {
     Mark {
@@ -80,7 +120,7 @@ fn objects_are_trimmed_to_what_names_need() {
         ),
     ];
     for (name, kind, json, expected) in cases {
-        assert_eq!(item(kind, json.as_bytes()).unwrap().0, expected, "{name}");
+        assert_eq!(item(kind, json), expected, "{name}");
     }
 }
 
@@ -88,8 +128,7 @@ fn objects_are_trimmed_to_what_names_need() {
 fn a_slice_tells_when_it_changed_and_where_its_endpoints_are() {
     let json = r#"{"metadata":{"name":"x","namespace":"a","annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"1970-01-01T00:00:01.5Z"}},
         "endpoints":[{"addresses":["10.0.0.1","no address"],"nodeName":"n1","zone":"z1"}],"ports":[{"name":"any","protocol":"TCP"},{"name":"odd","protocol":"QUIC","port":1}]}"#;
-    let Some(Object::EndpointSlice(slice)) = item(Kind::EndpointSlice, json.as_bytes()).unwrap().0
-    else {
+    let Some(Object::EndpointSlice(slice)) = item(Kind::EndpointSlice, json) else {
         panic!("no slice");
     };
     assert_eq!(slice.triggered, Some(1_500_000_000));
@@ -121,7 +160,7 @@ fn a_slice_tells_when_it_changed_and_where_its_endpoints_are() {
 fn the_addresses_of_a_service_outside_the_cluster() {
     let json = r#"{"metadata":{"name":"x","namespace":"a"},"spec":{"clusterIP":"10.96.0.1","externalIPs":["192.0.2.1","x"]},
         "status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.2"},{"hostname":"lb.example.com"},{"ip":null}]}}}"#;
-    let Some(Object::Service(service)) = item(Kind::Service, json.as_bytes()).unwrap().0 else {
+    let Some(Object::Service(service)) = item(Kind::Service, json) else {
         panic!("no Service");
     };
     let external = service.external.unwrap();
@@ -186,11 +225,7 @@ fn lines_of_a_watch_are_changes() {
         ),
     ];
     for (name, json, expected) in cases {
-        assert_eq!(
-            change(Kind::Service, json.as_bytes()).unwrap(),
-            expected,
-            "{name}"
-        );
+        assert_eq!(change(Kind::Service, json), expected, "{name}");
     }
 }
 
@@ -198,8 +233,8 @@ fn lines_of_a_watch_are_changes() {
 fn a_slice_that_is_gone_tells_whose_endpoints_changed_and_when() {
     let gone = |metadata: &str| {
         let json = format!(r#"{{"type":"DELETED","object":{{"metadata":{metadata}}}}}"#);
-        match change(Kind::EndpointSlice, json.as_bytes()) {
-            Ok(Change::Deleted(key, _, changed)) => (key, changed),
+        match change(Kind::EndpointSlice, &json) {
+            Change::Deleted(key, _, changed) => (key, changed),
             other => panic!("{other:?}"),
         }
     };
@@ -225,10 +260,40 @@ fn what_is_no_object_is_an_error_and_no_panic() {
             r#"{"type":7,"object":{}}"#,
             "\u{7f}",
         ] {
-            assert!(change(kind, json.as_bytes()).is_err(), "{kind:?} {json}");
+            let read = super::change(kind, Format::Json, json.as_bytes());
+            assert!(read.is_err(), "{kind:?} {json}");
         }
         for json in ["", "{", "null", "[]", r#"{"metadata":7}"#] {
-            assert!(item(kind, json.as_bytes()).is_err(), "{kind:?} {json}");
+            let read = super::item(kind, Format::Json, json.as_bytes());
+            assert!(read.is_err(), "{kind:?} {json}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_are_a_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..200) {
+        let slice = r#"{"type":"ADDED","object":{"metadata":{"name":"db-1","namespace":"a","labels":{"x":"y"}},
+            "endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"db-0"}}],
+            "ports":[{"name":"pg","port":5432,"protocol":"TCP"}]}}"#;
+        let whole = protobuf::event(Resource::EndpointSlices, &serde_json::from_str(slice).unwrap());
+        let part = whole.get(..cut.min(whole.len())).unwrap_or_default();
+        for kind in testkit::ALL_KINDS {
+            for format in [Format::Json, Format::Protobuf] {
+                for bytes in [&bytes, part] {
+                    let _ = super::change(kind, format, bytes);
+                    let _ = super::item(kind, format, bytes);
+                    let _ = (stamp(format, bytes), stamp_of_event(format, bytes));
+                }
+            }
+        }
+        // One byte is another.
+        if let (Some(byte), Some(at)) = (bytes.pop(), cut.checked_rem(whole.len())) {
+            let mut whole = whole;
+            if let Some(place) = whole.get_mut(at) {
+                *place = byte;
+            }
+            let _ = super::change(Kind::EndpointSlice, Format::Protobuf, &whole);
         }
     }
 }

@@ -253,7 +253,7 @@ async fn a_list_that_is_not_closed_is_taken_in_pages_ten_seconds_later() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_knows_no_streams_is_listed_in_pages() {
     let server = crate::api_server::Api::new();
-    server.fault(|faults| faults.no_streams = true);
+    server.fault(|faults| (faults.no_streams, faults.no_protobuf) = (true, true));
     let bed = Bed::watch(server);
     bed.put(CLUSTER);
     let many: Vec<String> = (0..1200)
