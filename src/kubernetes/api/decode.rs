@@ -19,7 +19,7 @@ use thiserror::Error;
 use super::failure::Status;
 use super::frames::Format;
 use super::ledger::Stamp;
-use crate::kubernetes::null::{nullable, present};
+use crate::kubernetes::null::nullable;
 use crate::kubernetes::object::{self, External, Key, Kind, Object, Port, Protocol, ServiceKind};
 pub(super) use metadata::{Head, ListMetadata, Mark};
 use metadata::{Metadata, Nothing};

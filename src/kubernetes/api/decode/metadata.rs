@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::text::{Text, nullable, present};
+use super::text::Text;
 use crate::kubernetes::api::ledger::Stamp;
+use crate::kubernetes::null::{nullable, present};
 use crate::kubernetes::object::Key;
 
 /// Which object in which version.
