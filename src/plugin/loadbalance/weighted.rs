@@ -54,14 +54,15 @@ pub(super) fn setup(
         let error = policy.err("missing weight file argument");
         return Err(error.help("name the file: loadbalance weighted FILE"));
     };
-    let mut interval = DEFAULT_RELOAD;
+    let (mut interval, mut must_be_there) = (DEFAULT_RELOAD, false);
     while let Some(option) = cursor.next_block() {
         let at_option = cursor.clone();
         let arguments = cursor.remaining_args();
         match (option.text(), arguments.as_slice()) {
-            // Below zero is never, in CoreDNS too.
+            // Below zero is never, in CoreDNS too, and only zero asks for the file at the start.
             ("reload", [duration]) => {
                 let nanoseconds = duration.signed_nanoseconds()?;
+                must_be_there = nanoseconds == 0;
                 interval = Duration::from_nanos(nanoseconds.try_into().unwrap_or(0));
             }
             ("reload", []) => return Err(option.err("reload duration value is missing")),
@@ -74,7 +75,7 @@ pub(super) fn setup(
         table: ArcSwap::default(),
         last: Mutex::default(),
     });
-    weights.first(file, interval, setup)?;
+    weights.first(file, must_be_there, setup)?;
     if !interval.is_zero() {
         let watched = weights.clone();
         let watch = move |stop| watch(watched, interval, stop);
@@ -88,14 +89,14 @@ impl Weights {
     fn first(
         &self,
         file: &Token,
-        interval: Duration,
+        must_be_there: bool,
         setup: &mut Setup<'_>,
     ) -> Result<(), SetupError> {
         match setup.environment.read(&self.path, MOST_BYTES) {
             Ok(text) => self.serve(text).map(drop).map_err(|wrong| file.err(wrong)),
             Err(error) => {
                 let message = format!("cannot read the weights: {error}");
-                if interval.is_zero() {
+                if must_be_there {
                     return Err(file
                         .err(message)
                         .help("with reload 0 the file must be there"));
