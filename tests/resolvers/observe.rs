@@ -97,14 +97,9 @@ impl Host {
 
     /// Waits until every server has read what was sent to it: what is sent last is read last.
     fn settle(&self) -> Result<(), String> {
-        let socket = UdpSocket::bind("0.0.0.0:0").map_err(|error| error.to_string())?;
-        let mut buffer = [0; 16];
         let addresses = (0..SERVERS).map(|number| Ipv4Addr::new(10, 96, 0, 10 + number));
         for address in addresses.chain([Ipv4Addr::LOCALHOST]) {
-            let asked = socket.send_to(SETTLED, (address, 53));
-            asked
-                .and_then(|_| socket.recv(&mut buffer))
-                .map_err(|error| error.to_string())?;
+            settle(address.into()).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -117,6 +112,13 @@ impl Host {
         let queries = std::mem::take(&mut self.state.lock().expect("no thread panicked").log);
         Ok(Seen { queries, outcome })
     }
+}
+
+/// Waits until what came over UDP to this address before is logged.
+fn settle(address: IpAddr) -> std::io::Result<()> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.send_to(SETTLED, (address, 53))?;
+    socket.recv(&mut [0; 16]).map(drop)
 }
 
 /// A name server on port 53 of this address, over UDP and TCP, that answers as the world says.
@@ -153,6 +155,8 @@ fn converse(mut stream: std::net::TcpStream, address: IpAddr, state: &Mutex<Stat
         stream.read_exact(&mut length).ok()?;
         let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
         stream.read_exact(&mut query).ok()?;
+        // What was sent over UDP with the question that was cut stands before this one in the log.
+        settle(address).ok()?;
         if let Some(reply) = answer(&query, address, true, state) {
             let length = u16::try_from(reply.len()).ok()?.to_be_bytes();
             stream.write_all(&[&length[..], &reply].concat()).ok()?;
