@@ -177,7 +177,7 @@ impl Reply {
         &mut self,
         state: &Arc<S>,
         query: &Query<'_>,
-        f: fn(&S, &Query<'_>, &mut Outcome),
+        f: impl FnOnce(&S, &Query<'_>, &mut Outcome) + Send + 'static,
     ) {
         match self {
             Self::Now(outcome) => f(state, query, outcome),
@@ -189,7 +189,7 @@ impl Reply {
         &mut self,
         state: &Arc<S>,
         query: &Query<'_>,
-        f: fn(&S, &Query<'_>, &mut Outcome),
+        f: impl FnOnce(&S, &Query<'_>, &mut Outcome) + Send + 'static,
     ) {
         let (state, query) = (state.clone(), query.to_owned());
         let reply = std::mem::replace(self, Self::Now(Outcome::Drop));
@@ -338,18 +338,12 @@ impl Next<'_> {
     /// Asks the first plugin that does more than edit, and has the `editors` before it edit the
     /// reply: all in one place, as the reply is large.
     fn serve_edited(self, editors: usize, query: &Query<'_>) -> Reply {
-        let at = self.at + editors;
-        let mut reply = self.serve_at(at, query);
-        if let Reply::Now(outcome) = &mut reply {
-            self.chain.edit(self.at..at, query, outcome);
-            return reply;
-        }
-        let (chain, edited, query) = (self.chain.clone(), self.at..at, query.to_owned());
-        Reply::later(async move {
-            let mut outcome = reply.await;
-            chain.edit(edited, &query.view(), &mut outcome);
-            outcome
-        })
+        let edited = self.at..self.at + editors;
+        let mut reply = self.serve_at(edited.end, query);
+        reply.edit(self.chain, query, move |chain, query, outcome| {
+            chain.edit(edited, query, outcome);
+        });
+        reply
     }
 
     /// The chain ended and nobody answered; told by the name of its last plugin.

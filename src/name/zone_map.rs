@@ -37,6 +37,17 @@ impl<T> ZoneMap<T> {
         name.suffixes().find_map(|suffix| self.get(suffix))
     }
 
+    /// The values of all zones that a name, in lower case, is in; of the longest first.
+    pub fn above<'m>(&'m self, name: NameRef<'m>) -> impl Iterator<Item = &'m T> {
+        name.suffixes().filter_map(|suffix| self.get(suffix))
+    }
+
+    /// Whether there is no zone.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// All zones, in no order.
     pub fn zones(&self) -> impl Iterator<Item = &Name> {
         self.0.keys()

@@ -1,10 +1,9 @@
 //! The zones of a listener's server blocks, and which of them a name is in.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Block;
-use crate::name::{Name, NameRef};
+use crate::name::{Name, NameRef, ZoneMap};
 
 /// Zones that are compared one by one; in more than these a name's suffixes are looked up.
 const FEW: usize = 12;
@@ -14,7 +13,7 @@ pub(super) struct Zones {
     /// The longest first.
     all: Box<[Zone]>,
     /// The places of the zones; empty where there are few.
-    places: HashMap<Name, usize, foldhash::fast::RandomState>,
+    places: ZoneMap<usize>,
 }
 
 /// A zone and the blocks that serve it, in the order of the file.
@@ -25,27 +24,22 @@ pub(super) struct Zone {
 
 impl Zones {
     pub(super) fn new(blocks: &[Arc<Block>]) -> Self {
-        let mut all: Vec<Zone> = Vec::new();
-        let mut places = HashMap::default();
-        for block in blocks {
-            let place = *places.entry(block.zone.clone()).or_insert(all.len());
-            match all.get_mut(place) {
-                Some(zone) => zone.blocks.push(block.clone()),
-                None => all.push(Zone {
-                    name: block.zone.clone(),
-                    blocks: vec![block.clone()],
-                }),
-            }
-        }
-        all.sort_by_key(|zone| std::cmp::Reverse(zone.name.view().as_bytes().len()));
-        places.clear();
-        if all.len() > FEW {
-            places.extend(all.iter().map(|zone| zone.name.clone()).zip(0..));
-        }
-        Self {
-            all: all.into(),
-            places,
-        }
+        let mut blocks = blocks.to_vec();
+        // Those of one zone come to stand together, and stay in their order.
+        blocks.sort_by(|one, other| {
+            let [one, other] = [one, other].map(|block| block.zone.view().as_bytes());
+            other.len().cmp(&one.len()).then_with(|| one.cmp(other))
+        });
+        let zones = blocks.chunk_by(|one, other| one.zone == other.zone);
+        let zones = zones.filter_map(|blocks| {
+            let name = blocks.first()?.zone.clone();
+            let blocks = blocks.to_vec();
+            Some(Zone { name, blocks })
+        });
+        let all: Box<[Zone]> = zones.collect();
+        let many = all.iter().filter(|_| all.len() > FEW);
+        let places = many.map(|zone| zone.name.clone()).zip(0..).collect();
+        Self { all, places }
     }
 
     /// The zones that a name, in lower case, is in; the longest first.
@@ -56,12 +50,9 @@ impl Zones {
             false => &[],
         };
         let few = few.iter().filter(move |zone| name.is_in(zone.name.view()));
-        let suffixes = (!self.places.is_empty()).then(|| name.suffixes());
-        let many = suffixes.into_iter().flatten().filter_map(|suffix| {
-            let place = self.places.get(suffix.as_bytes())?;
-            self.all.get(*place)
-        });
-        few.chain(many)
+        let places = (!self.places.is_empty()).then(|| self.places.above(name));
+        let many = places.into_iter().flatten();
+        few.chain(many.filter_map(|place| self.all.get(*place)))
     }
 }
 
