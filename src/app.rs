@@ -220,12 +220,16 @@ impl App {
         // Before the first query, whose lines would be missed.
         telemetry::set_stacktrace(plan.shared.stacktrace);
         telemetry::set_debug(plan.shared.debug);
+        let addresses = groups.keys().map(|key| self.told(key, &bound).address());
+        let _ = plan.shared.listening.set(addresses.collect());
+        for done in std::mem::take(&mut plan.shared.when_bound) {
+            done();
+        }
         let Served {
             keys,
             sites,
             servers,
         } = self.serve(groups, bound)?;
-        let _ = plan.shared.listening.set(self.listeners.addresses());
         self.http.swap(http);
         let tasks = std::mem::take(&mut plan.shared.tasks);
         let hash = std::mem::take(&mut plan.hash);
@@ -237,22 +241,24 @@ impl App {
         Ok(())
     }
 
+    /// An address with the port that it has.
+    fn told(&self, key: &ListenKey, bound: &[Bound]) -> ListenKey {
+        let bound = bound.iter().find(|bound| bound.wanted() == key);
+        let told = bound.map(Bound::key);
+        let told = told.or_else(|| self.listeners.bound_key(key));
+        told.unwrap_or_else(|| key.clone())
+    }
+
     /// Gives each address its server blocks.
     fn serve(
         &mut self,
         groups: BTreeMap<ListenKey, Vec<Site>>,
-        bound: Vec<Bound>,
+        mut bound: Vec<Bound>,
     ) -> Result<Served, StartError> {
         let siblings = groups.len();
-        let mut bound: HashMap<_, _> = bound
-            .into_iter()
-            .map(|bound| (bound.wanted().clone(), bound))
-            .collect();
         let (mut keys, mut sites, mut servers) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (key, group)) in groups.into_iter().enumerate() {
-            let told = bound.get(&key).map(Bound::key);
-            let told = told.or_else(|| self.listeners.bound_key(&key));
-            let told = told.unwrap_or_else(|| key.clone());
+            let told = self.told(&key, &bound);
             sites.extend(group.iter().map(|site| banner(site, &told)));
             let any_class = group.iter().any(|site| site.listen.any_class);
             let tls = group.iter().find_map(|site| site.listen.tls.clone());
@@ -275,8 +281,8 @@ impl App {
                 limits,
                 caps,
             };
-            match bound.remove(&key) {
-                Some(bound) => self.listeners.start(bound, serving)?,
+            match bound.iter().position(|bound| *bound.wanted() == key) {
+                Some(at) => self.listeners.start(bound.swap_remove(at), serving)?,
                 None => self.listeners.swap(&key, serving),
             }
             keys.push(key);

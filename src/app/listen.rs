@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -360,14 +360,8 @@ impl Listeners {
     /// The local addresses that are served, unspecified ones as such.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let address = |(key, active): (&ListenKey, &Active)| {
-            SocketAddr::new(
-                key.ip
-                    .unwrap_or(IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED)),
-                active.port,
-            )
-        };
-        self.active.iter().map(address).collect()
+        let bound = self.active.keys().filter_map(|key| self.bound_key(key));
+        bound.map(|key| key.address()).collect()
     }
 }
 

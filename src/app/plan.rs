@@ -55,6 +55,15 @@ pub struct ListenKey {
     pub port: u16,
 }
 
+impl ListenKey {
+    /// Its socket address; all addresses are `[::]`.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let all = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
+        SocketAddr::new(self.ip.unwrap_or(all), self.port)
+    }
+}
+
 impl std::fmt::Display for ListenKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.ip {

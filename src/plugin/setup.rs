@@ -152,11 +152,14 @@ pub struct Shared {
     /// What must be done, or given up, before the configuration serves. An error keeps it from
     /// serving at all.
     pub before_serving: Vec<(&'static str, BoxFuture<Result<(), String>>)>,
+    /// What is done when the addresses are bound and [known](Self::listening), before the first
+    /// query. It does not wait for anything.
+    pub when_bound: Vec<Box<dyn FnOnce() + Send>>,
     /// Tasks of this configuration, with their names.
     pub tasks: Vec<(String, Task)>,
     /// Where replies that wait, and what runs beside them, are spawned; known from start on.
     pub runtime: Arc<OnceLock<Handle>>,
-    /// The addresses that this configuration listens on; known from start on.
+    /// The addresses that this configuration listens on; known once they are bound.
     pub listening: Arc<OnceLock<Vec<std::net::SocketAddr>>>,
     /// What outlives a reload, by key.
     pub kept: HashMap<String, Arc<Kept>>,
@@ -218,6 +221,7 @@ impl Shared {
             debug: false,
             reload: None,
             before_serving: Vec::new(),
+            when_bound: Vec::new(),
             tasks: Vec::new(),
             runtime: Arc::default(),
             listening: Arc::default(),

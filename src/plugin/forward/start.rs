@@ -98,6 +98,13 @@ pub(super) fn link(
         let shared = &mut setup.shared;
         shared.before_serving.push((NAME, Box::pin(resolve)));
     }
+    let bound = start.clone();
+    let when_bound = move || {
+        bound.tell_odd_addresses();
+        bound.fill();
+        bound.tell_if_empty();
+    };
+    setup.shared.when_bound.push(Box::new(when_bound));
     let name = format!("forward {}", link.config.place);
     setup.shared.task(name, move |stop| start.run(stop));
     link
@@ -187,10 +194,6 @@ impl Start {
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) {
-        // What is listened on is known now.
-        self.tell_odd_addresses();
-        self.fill();
-        self.tell_if_empty();
         while self.hosts().any(|named| named.upstreams.load().is_empty()) {
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -110,12 +110,13 @@ impl Bed {
             before.await.unwrap();
         }
         shared.listening.set(listening).unwrap();
+        for done in std::mem::take(&mut shared.when_bound) {
+            done();
+        }
         let stop = CancellationToken::new();
         for (_, task) in std::mem::take(&mut shared.tasks) {
             tokio::spawn(task(stop.clone()));
         }
-        // A task that starts fills in what it must before anything is asked.
-        tokio::task::yield_now().await;
         let outcomes = Arc::<Mutex<Vec<Outcome>>>::default();
         let recorder = Recorder {
             inner,
