@@ -65,8 +65,11 @@ impl Token {
         let text = self.text();
         let number = text.parse().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| {
-            let (least, most) = (range.start(), range.end());
-            let expected = format!("a whole number from {least} to {most}");
+            let expected = match (*range.start(), *range.end()) {
+                (i64::MIN, i64::MAX) => "a whole number".to_owned(),
+                (least, i64::MAX) => format!("a whole number of at least {least}"),
+                (least, most) => format!("a whole number from {least} to {most}"),
+            };
             self.err(format!("invalid number {text:?}"))
                 .expected(expected, format_args!("'{text}'"))
         })
