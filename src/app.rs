@@ -256,7 +256,7 @@ impl App {
         mut bound: Vec<Bound>,
     ) -> Result<Served, StartError> {
         let siblings = groups.len();
-        let (mut keys, mut sites, mut servers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sites, mut servers, mut servings) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (key, group)) in groups.into_iter().enumerate() {
             let told = self.told(&key, &bound);
             sites.extend(group.iter().map(|site| banner(site, &told)));
@@ -281,13 +281,18 @@ impl App {
                 limits,
                 caps,
             };
+            servings.push((key, serving));
+        }
+        // From here on there are answers, and what is told of the server must be there.
+        publish_plugins(&self.metrics, &servers);
+        let mut keys = Vec::new();
+        for (key, serving) in servings {
             match bound.iter().position(|bound| *bound.wanted() == key) {
                 Some(at) => self.listeners.start(bound.swap_remove(at), serving)?,
                 None => self.listeners.swap(&key, serving),
             }
             keys.push(key);
         }
-        publish_plugins(&self.metrics, &servers);
         Ok(Served {
             keys,
             sites,

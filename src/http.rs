@@ -230,11 +230,13 @@ impl Endpoints {
         }
         self.sockets
             .retain(|address, _| wanted.contains_key(address));
+        let mut new = Vec::new();
         for (address, listener) in listeners {
             // A socket that cannot tell its own address is of no use.
             if let Ok(local) = listener.local_addr() {
-                let socket = self.serve(listener, local);
+                let (socket, acceptor) = self.socket(local);
                 self.sockets.insert(address, socket);
+                new.push(acceptor.run(listener));
             }
         }
         for (address, socket) in &self.sockets {
@@ -248,9 +250,14 @@ impl Endpoints {
             let routes = Routes { all: routes, guard };
             socket.routes.store(Arc::new(routes));
         }
+        // Only now: no request is answered as if there were no service and no guard.
+        for acceptor in new {
+            self.tasks.spawn(acceptor);
+        }
     }
 
-    fn serve(&self, listener: TcpListener, local: SocketAddr) -> Socket {
+    /// A socket without routes, and what is to take its connections.
+    fn socket(&self, local: SocketAddr) -> (Socket, connection::Acceptor) {
         let socket = Socket {
             local,
             routes: Arc::default(),
@@ -262,8 +269,7 @@ impl Endpoints {
             connections: self.connections.clone(),
             tasks: self.tasks.clone(),
         };
-        self.tasks.spawn(acceptor.run(listener));
-        socket
+        (socket, acceptor)
     }
 
     /// What is served: the address as asked for, and as bound.

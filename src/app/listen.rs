@@ -34,8 +34,11 @@ const HTTPS_STREAMS: usize = 250;
 const QUIC_STREAMS: usize = 256;
 /// The same of all connections over QUIC.
 const WORKERS: usize = 1024;
-/// How long no query must come for the sockets to count as quiet.
-const QUIET: Duration = Duration::from_secs(1);
+/// How often it is looked whether queries still come.
+const LOOK: Duration = Duration::from_millis(50);
+/// Looks in a row without a new query, a second together, after which the sockets count as quiet. They
+/// are counted, not timed: while this process gets no processor, it sees no query and nobody is quiet.
+const QUIET: u32 = 20;
 
 /// An address could not be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -368,13 +371,12 @@ impl Listeners {
 async fn stop_all(active: Vec<Active>, most: Duration) {
     let deadline = Instant::now() + most;
     let received = || -> u64 { active.iter().map(Active::received).sum() };
-    let (mut seen, mut since) = (received(), Instant::now());
-    while Instant::now() < deadline && since.elapsed() < QUIET {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let (mut seen, mut quiet) = (received(), 0);
+    while Instant::now() < deadline && quiet < QUIET {
+        tokio::time::sleep(LOOK).await;
         let now = received();
-        if now != seen {
-            (seen, since) = (now, Instant::now());
-        }
+        quiet = if now == seen { quiet + 1 } else { 0 };
+        seen = now;
     }
     active.iter().for_each(|one| one.stop.cancel());
     let udp = active.into_iter().filter_map(|one| one.udp);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use super::lookup::SOCKET;
@@ -99,49 +100,49 @@ async fn serve_until_end(flags: Flags, processors: usize, metrics: Arc<Registry>
         Ok(signals) => signals,
         Err(error) => return fail(format_args!("the system gives no signals: {error}")),
     };
+    // What a script may look for as soon as a name is answered comes first.
+    if let Err(error) = write_pid(flags.pidfile.as_deref()) {
+        return fail(error);
+    }
+    let admin = match open_admin(&flags.admin) {
+        Ok(admin) => admin,
+        Err(error) => return fail(error),
+    };
     let app = match App::start(options, metrics).await {
         Ok(app) => app,
         Err(error) => return fail(error),
     };
-    let admin = match open_admin(&flags.admin, &app) {
-        Ok(admin) => admin,
-        Err(error) => return fail(error),
-    };
-    if let Err(error) = write_pid(flags.pidfile.as_deref()) {
-        return fail(error);
+    let stop = CancellationToken::new();
+    if let Some(listener) = admin {
+        tokio::spawn(admin::serve(listener, app.admin(), stop.clone()));
     }
     if !flags.quiet {
         banner(&app, embedded);
     }
     let end = app::run(app, signals).await;
-    admin.cancel();
+    stop.cancel();
     match end {
         End::Stopped => ExitCode::SUCCESS,
         End::AtOnce(code) => ExitCode::from(code),
     }
 }
 
-/// Opens the admin socket; what is returned closes it.
-fn open_admin(socket: &str, app: &App) -> Result<CancellationToken, String> {
-    let stop = CancellationToken::new();
+/// Opens the admin socket, where one is wanted.
+fn open_admin(socket: &str) -> Result<Option<UnixListener>, String> {
     if socket == "off" {
-        return Ok(stop);
+        return Ok(None);
     }
     match admin::listen(socket) {
-        Ok(listener) => {
-            tokio::spawn(admin::serve(listener, app.admin(), stop.clone()));
-        }
+        Ok(listener) => Ok(Some(listener)),
         // The usual name is another server's on this machine; nobody asked for it.
         Err(error) if socket == SOCKET => {
             tracing::trace!("no admin socket at {socket}: {error}");
+            Ok(None)
         }
-        Err(error) => {
-            return Err(format!(
-                "cannot listen on the admin socket {socket}: {error}"
-            ));
-        }
+        Err(error) => Err(format!(
+            "cannot listen on the admin socket {socket}: {error}"
+        )),
     }
-    Ok(stop)
 }
 
 /// The Corefile to serve, and whether it is the embedded one.

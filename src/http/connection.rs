@@ -161,14 +161,15 @@ impl Connection {
         request: Request<Incoming>,
     ) -> hyper::Response<Full<Bytes>> {
         self.asked.notify_one();
-        let guard = self.routes.load().guard.clone();
-        let admission = match guard {
+        // What a reload puts in their place has another guard.
+        let routes = self.routes.load_full();
+        let admission = match routes.guard.clone() {
             None => Admission::default(),
             Some(guard) => self.wait_for(admission(guard, &request)).await,
         };
         let mut told = match admission.refused {
             Some(refused) => told(refused, true),
-            None => self.serviced(local, &request).await,
+            None => self.serviced(&routes.all, local, &request).await,
         };
         if *request.method() == Method::HEAD {
             without_body(&mut told);
@@ -184,6 +185,7 @@ impl Connection {
 
     async fn serviced(
         &self,
+        routes: &[Route],
         local: IpAddr,
         request: &Request<Incoming>,
     ) -> hyper::Response<Full<Bytes>> {
@@ -191,9 +193,8 @@ impl Connection {
         if !known {
             return told(Response::text(405, "405 method not allowed\n"), known);
         }
-        let later = later(&self.routes.load().all, local, request);
-        match later {
-            None => told(now(&self.routes.load().all, local, request), known),
+        match later(routes, local, request) {
+            None => told(now(routes, local, request), known),
             Some(later) => told(self.wait_for(later).await, known),
         }
     }

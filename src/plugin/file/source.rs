@@ -74,6 +74,7 @@ impl Source {
         if !setup.environment.exists(&self.path) {
             return Ok(());
         }
+        self.note_change();
         let read = |path: &Path, limit| setup.environment.read(path, limit);
         let tell = |message: String| SetupError::error(message).at(&self.place);
         // As in CoreDNS no zone starts with the serial 0.
@@ -96,6 +97,7 @@ impl Source {
 
     /// Reads the file for the first time. It blocks.
     pub(in crate::plugin) fn load(&self) -> Result<(), String> {
+        self.note_change();
         let read = |path: &Path, limit| System.read(path, limit);
         match text::read(&self.path, self.origin.view(), Some(0), &read) {
             Ok(Some(zone)) => {
@@ -175,6 +177,12 @@ impl Source {
         Ok(zone.map(|zone| (zone, changed)))
     }
 
+    /// Notes the time of change, before the file is read: what changes meanwhile is read again.
+    fn note_change(&self) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.changed = self.changed();
+    }
+
     fn changed(&self) -> Option<SystemTime> {
         self.path.metadata().ok()?.modified().ok()
     }
@@ -188,10 +196,6 @@ pub(in crate::plugin) async fn watch(
     transfers: Option<Arc<Transfers>>,
     stop: CancellationToken,
 ) {
-    if source.zone().is_some() {
-        let mut last = source.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.changed = source.changed();
-    }
     let notify = async || {
         if let Some(transfers) = &transfers {
             transfers.notify(&source.origin).await;

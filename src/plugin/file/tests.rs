@@ -181,15 +181,31 @@ async fn a_new_serial_is_served_and_a_wrong_file_is_not() {
     task.await.unwrap();
 }
 
+/// Gives the file another serial, and a later time of change.
+fn change(source: &Source) {
+    fs::write(source.path(), ZONE.replace(" 7 ", " 6 ")).unwrap();
+    let later = std::time::SystemTime::now() + Duration::from_secs(60);
+    let file = fs::File::options().write(true).open(source.path()).unwrap();
+    file.set_modified(later).unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_newer_file_is_served_whatever_its_serial() {
     let (_folder, source) = source(ZONE);
     let (stop, task) = watching(&source, true).await;
     until(&source, 7).await;
-    fs::write(source.path(), ZONE.replace(" 7 ", " 6 ")).unwrap();
-    let later = std::time::SystemTime::now() + Duration::from_secs(60);
-    let file = fs::File::options().write(true).open(source.path()).unwrap();
-    file.set_modified(later).unwrap();
+    change(&source);
+    until(&source, 6).await;
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_changes_before_it_is_watched_is_read_again() {
+    let (_folder, source) = source(ZONE);
+    source.load().unwrap();
+    change(&source);
+    let (stop, task) = watching(&source, true).await;
     until(&source, 6).await;
     stop.cancel();
     task.await.unwrap();

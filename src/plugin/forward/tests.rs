@@ -1,7 +1,7 @@
 //! Forwarding against scripted upstreams on loopback.
 
 pub(in crate::plugin) mod bed;
-mod bounds;
+pub(in crate::plugin) mod bounds;
 pub(in crate::plugin) mod fake;
 mod health;
 mod lies;

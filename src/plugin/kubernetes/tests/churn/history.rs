@@ -10,14 +10,15 @@ use crate::kubernetes::store::tests::oracle::Oracle;
 use crate::kubernetes::testkit::object;
 
 /// States that are remembered. An answer can be as old as the time that it took to come.
-const REMEMBERED: usize = 1024;
+const REMEMBERED: usize = 8192;
 
 /// Shared by the writer and by those who ask.
 pub(super) struct History {
     /// The change that has begun, and the one that has ended.
     begun: AtomicU64,
     ended: AtomicU64,
-    answers: AtomicU64,
+    /// Of each of the two who ask.
+    answers: [AtomicU64; 2],
     is_over: AtomicBool,
     /// Each with the number of the change that led to it, the newest last.
     states: Mutex<VecDeque<(u64, Arc<Oracle>)>>,
@@ -33,7 +34,7 @@ impl History {
         Self {
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
-            answers: AtomicU64::new(0),
+            answers: Default::default(),
             is_over: AtomicBool::new(false),
             states: Mutex::new([(0, Arc::new(oracle))].into()),
         }
@@ -87,14 +88,25 @@ impl History {
         within.map(|(_, oracle)| oracle.clone()).collect()
     }
 
-    pub(super) fn answered(&self) {
-        self.answers.fetch_add(1, SeqCst);
+    /// This one of those who ask has got an answer.
+    pub(super) fn answered(&self, who: usize) {
+        self.answers[who].fetch_add(1, SeqCst);
+    }
+
+    /// The number of changes, or that of answers of one of those who ask, where that is smaller.
+    pub(super) fn least(&self) -> u64 {
+        let answers = self.answers.iter().map(|count| count.load(SeqCst));
+        answers.fold(self.version(), u64::min)
+    }
+
+    fn all_answers(&self) -> u64 {
+        self.answers.iter().map(|count| count.load(SeqCst)).sum()
     }
 
     /// Waits until so many more answers have come.
     pub(super) fn wait_for_answers(&self, count: u64) {
-        let until = self.answers.load(SeqCst) + count;
-        while self.answers.load(SeqCst) < until && !self.is_over() {
+        let until = self.all_answers() + count;
+        while self.all_answers() < until && !self.is_over() {
             std::thread::yield_now();
         }
     }
