@@ -183,8 +183,14 @@ fn allocates_nothing(
     };
     // The first times fill the cache and make counters.
     (0..3).for_each(|_| ask());
-    let region = Region::new(ALLOCATOR);
-    (0..1000).for_each(|_| ask());
-    let change = region.change();
-    assert_eq!((change.allocations, change.reallocations), (0, 0), "{what}");
+    // What another thread allocates meanwhile (that of the harness, after a minute) is counted too, and
+    // not each time.
+    let mut count = || {
+        let region = Region::new(ALLOCATOR);
+        (0..1000).for_each(|_| ask());
+        let change = region.change();
+        (change.allocations, change.reallocations)
+    };
+    let fewest = (0..3).map(|_| count()).min();
+    assert_eq!(fewest, Some((0, 0)), "{what}");
 }

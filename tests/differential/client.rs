@@ -13,7 +13,7 @@ use crate::wire::query::{Query, packet};
 use crate::wire::words;
 
 /// How long a reply may take that is expected to come.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is sent, and how.
 pub(crate) struct Request {

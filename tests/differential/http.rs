@@ -24,7 +24,7 @@ pub(crate) fn get(url: &str) -> Result<Option<Response>, String> {
     };
     let wrong = |error: std::io::Error| format!("{url}: {error}");
     stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
+        .set_read_timeout(Some(Duration::from_secs(30)))
         .map_err(wrong)?;
     let request = format!("GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(wrong)?;

@@ -18,7 +18,7 @@ use crate::subject::{Process, Subject, status_text};
 use crate::upstream::Upstream;
 
 /// How long a step that waits for an effect (a log line, a counter) waits for the right one.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The same where expectations are recorded: the effect is taken for complete by then.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -103,6 +103,7 @@ struct World<'a> {
     pending: HashMap<String, (crate::client::Request, Pending, Instant)>,
     clients: Vec<u16>,
     logs: BTreeMap<String, LogReader>,
+    /// How many queries the `saw` steps of an upstream and a pattern have read.
     seen: HashMap<String, usize>,
     /// How long the last `receive` took since its `send`.
     last_wait: Option<Duration>,

@@ -21,7 +21,7 @@ use crate::connection::{Received, take_message};
 use crate::wire::words;
 
 /// How long an exchange may take.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// The server's name in its certificate.
 const NAME: &str = "127.0.0.1";
 /// The content type of a message.

@@ -13,10 +13,10 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 /// How long a server may take until it answers, or ends by itself.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 
 /// How long a server may take to end when told to, before it is killed.
-const STOP: Duration = Duration::from_secs(3);
+const STOP: Duration = Duration::from_secs(10);
 
 /// A program that the data files are run against.
 #[derive(Clone, Debug)]
@@ -84,6 +84,7 @@ pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     readers: Vec<std::thread::JoinHandle<()>>,
+    is_coredns: bool,
     prints_banner: bool,
 }
 
@@ -113,6 +114,7 @@ impl Process {
             child,
             log,
             readers,
+            is_coredns: subject.is_coredns,
             prints_banner: subject.is_coredns && !arguments.iter().any(|word| word == "-quiet"),
         })
     }
@@ -204,11 +206,12 @@ impl Process {
         signal::kill(Pid::from_raw(pid), signal).map_err(|error| format!("SIG{name}: {error}"))
     }
 
-    /// Ends the process, gracefully if it lets itself, and returns all that it printed.
+    /// Ends the process, and returns all that it printed.
     pub(crate) fn stop(mut self) -> Vec<String> {
         if self.ended().is_none() {
-            // A process that cannot be told to end is killed when dropped.
-            _ = self.signal("TERM");
+            // At once, and yet with its last lines; to a TERM callsign answers for a second more. A
+            // process that cannot be told to end is killed when dropped.
+            _ = self.signal(if self.is_coredns { "TERM" } else { "QUIT" });
             self.wait(STOP);
         }
         self.kill();

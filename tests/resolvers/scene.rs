@@ -18,6 +18,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use callsign::resolver::{Ask, Libc, Outcome as Predicted, Reply, Walk};
 
@@ -118,6 +119,11 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// How long the library waits for replies that do not come.
+    pub(crate) fn waited(&self) -> Duration {
+        self.walk.waited()
+    }
+
     /// Whether it is what was seen; the error shows both.
     pub(crate) fn compare(&self, seen: &Seen) -> Result<(), String> {
         let groups = self.groups();

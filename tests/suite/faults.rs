@@ -45,8 +45,8 @@ fn what_changes_in_the_cluster_is_served() {
 fn while_the_api_server_is_away_everything_is_answered_as_before() {
     let bed = Bed::new();
     let mut program = bed.start(&[]);
-    bed.wait_until_ready();
-    assert_eq!(bed.metric("callsign_kubernetes_api_stale_seconds"), 0.0);
+    bed.api.wait_for_watches(3);
+    bed::wait_for(|| bed.metric("callsign_kubernetes_api_stale_seconds") == 0.0);
     bed.api.down();
     let line = program.wait_line(|line| line.contains("no word from the API server"));
     assert!(line.contains("what is known is served on"), "{line}");
@@ -106,7 +106,7 @@ fn a_start_without_the_api_server_serves_the_snapshot() {
 /// F2
 #[test]
 fn a_start_without_the_api_server_and_without_a_usable_snapshot_knows_no_name() {
-    let bed = Bed::new();
+    let bed = Bed::waiting(2);
     bed.api.down();
     let bad = bed.folder.write("state", "{\"snapshot\":1}\n{\"source\":");
     for (flags, said) in [
@@ -148,10 +148,21 @@ fn no_name_vanishes_while_watches_are_gone_and_lists_are_taken_again() {
     }
     let last = names.last().unwrap();
     program.ask_until(last, |reply| reply.answers.len() == 1);
+    let is_list = |resource, seen: &Seen| {
+        seen.resource == Some(resource) && (!seen.is_watch || seen.target.contains("sendInitial"))
+    };
+    let lists = || {
+        let lists = bed.api.requests();
+        let lists = lists
+            .iter()
+            .filter(|seen| is_list(Resource::Services, seen));
+        lists.count()
+    };
     let end = Instant::now() + Duration::from_secs(8);
     let (mut asked, mut round) = (0, 0);
     let mut next = Instant::now();
-    while Instant::now() < end {
+    // On a slow machine it takes longer until enough is proved.
+    while Instant::now() < end || lists() < 5 {
         if Instant::now() >= next {
             next += Duration::from_millis(400);
             round += 1;
@@ -176,16 +187,7 @@ fn no_name_vanishes_while_watches_are_gone_and_lists_are_taken_again() {
             asked += 1;
         }
     }
-    let is_list = |resource, seen: &Seen| {
-        seen.resource == Some(resource) && (!seen.is_watch || seen.target.contains("sendInitial"))
-    };
-    let lists = bed.api.requests();
-    let lists = lists
-        .iter()
-        .filter(|seen| is_list(Resource::Services, seen));
-    let lists = lists.count();
-    println!("{asked} right answers over {lists} lists of Services");
-    assert!(lists > 4, "{lists} lists");
+    println!("{asked} right answers over {} lists of Services", lists());
     bed.api.put(service("a/web", "10.96.0.9"));
     program.ask_until(WEB, |reply| reply.to_string().contains("10.96.0.9"));
 }
@@ -203,7 +205,7 @@ fn what_a_watch_has_lost_is_found_by_the_audit() {
     program.ask_until("other.a.svc.cluster.local.", |reply| {
         reply.answers.len() == 1
     });
-    assert_eq!(program.addresses(WEB), ["10.96.0.1"]);
+    // The audit may have been as fast.
     let found = "has lost changes of 1 objects without a sign";
     program.wait_line_for(AUDITED, |line| line.contains(found));
     program.ask_until(WEB, |reply| reply.to_string().contains("10.96.0.9"));
@@ -221,8 +223,11 @@ fn a_connection_that_was_forgotten_on_the_way_is_found_by_the_audit_too() {
     let mut program = bed.start(&["--audit-interval", "4"]);
     bed.api.wait_for_watches(3);
     bed.api.freeze();
-    bed.api.put(service("a/web", "10.96.0.9"));
-    bed.api.put(service("a/other", "10.96.0.8"));
+    // Both at once: an audit between them would find one.
+    bed.api.put_all([
+        service("a/web", "10.96.0.9"),
+        service("a/other", "10.96.0.8"),
+    ]);
     // Long before the watch is given up for its silence.
     let found = "watch of services has lost changes of 2 objects";
     program.wait_line_for(AUDITED, |line| line.contains(found));
@@ -234,7 +239,7 @@ fn a_connection_that_was_forgotten_on_the_way_is_found_by_the_audit_too() {
 /// F6
 #[test]
 fn a_list_that_is_never_closed_is_taken_in_pages() {
-    let bed = Bed::new();
+    let bed = Bed::waiting(2);
     bed.api.fault(|faults| faults.withhold_end = true);
     let mut program = bed.start(&[]);
     // Until then nothing is known, and nothing is said not to exist.
@@ -296,7 +301,7 @@ fn a_server_that_is_busy_is_not_asked_before_it_says() {
 /// F8
 #[test]
 fn a_right_that_is_missing_is_told_as_the_rule_to_add() {
-    let bed = Bed::new();
+    let bed = Bed::waiting(2);
     bed.api.fault(|faults| {
         faults
             .refused
@@ -305,11 +310,11 @@ fn a_right_that_is_missing_is_told_as_the_rule_to_add() {
     let mut program = bed.start(&[]);
     let rule = r#"- {apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch"]}"#;
     program.wait_said(rule);
-    let (status, body) = bed.ready();
-    assert_eq!(status, 503);
-    assert!(body.contains(rule), "{body}");
+    bed::wait_for(|| bed.ready().1.contains(rule));
+    assert_eq!(bed.ready().0, 503);
     // What is known is answered.
-    assert_eq!(program.addresses(WEB), ["10.96.0.1"]);
+    let web = program.ask_until(WEB, is(ResponseCode::NoError));
+    assert!(web.to_string().contains("10.96.0.1"), "{web}");
     let reply = program.ask(DB, RecordType::A);
     assert_eq!(reply.metadata.response_code, ResponseCode::ServFail);
     bed.api.fault(|faults| faults.refused.clear());

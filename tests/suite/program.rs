@@ -12,7 +12,9 @@ use hickory_proto::rr::{Name, RecordType};
 use hickory_proto::serialize::binary::BinEncodable;
 
 /// How long anything may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a look at something pauses before the next one: what is waited for needs the processor.
+pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
 /// The program with these arguments, not yet started.
 pub(crate) fn callsign(arguments: &[&str]) -> Command {
@@ -157,27 +159,28 @@ impl Program {
                 return status;
             }
             assert!(Instant::now() < end, "the program does not end");
-            std::thread::yield_now();
+            std::thread::sleep(PAUSE);
         }
     }
 
     /// Asks over UDP.
     pub(crate) fn ask(&self, name: &str, rtype: RecordType) -> Message {
-        self.try_ask(name, rtype, PATIENCE)
+        self.try_ask(name, rtype, || ())
             .unwrap_or_else(|| panic!("{name}: no reply"))
     }
 
-    /// Asks over UDP; `None` where no reply comes in time.
+    /// Asks over UDP, and tells when the question is sent; `None` where no reply comes.
     pub(crate) fn try_ask(
         &self,
         name: &str,
         rtype: RecordType,
-        patience: Duration,
+        sent: impl FnOnce(),
     ) -> Option<Message> {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         socket.connect(self.address).unwrap();
-        socket.set_read_timeout(Some(patience)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.send(&question(name, rtype)).ok()?;
+        sent();
         let mut reply = [0; 65_535];
         let length = socket.recv(&mut reply).ok()?;
         Some(Message::from_vec(&reply[..length]).unwrap())
@@ -212,7 +215,7 @@ impl Program {
                 return reply;
             }
             assert!(Instant::now() < end, "{name}: never as wanted: {reply}");
-            std::thread::yield_now();
+            std::thread::sleep(PAUSE);
         }
     }
 }
@@ -251,6 +254,35 @@ pub(crate) fn read_frame(stream: &mut TcpStream) -> Vec<u8> {
     let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
     stream.read_exact(&mut message).unwrap();
     message
+}
+
+/// Who asks at least once a second, while a server stops.
+pub(crate) struct Steady {
+    /// When the last question was begun.
+    begun: Instant,
+}
+
+impl Steady {
+    pub(crate) fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+        }
+    }
+
+    /// Asks, by what tells when the question is sent. Fails where there is no reply; but for a
+    /// question that this machine has let go more than a second after the one before: `None`.
+    pub(crate) fn ask<R>(&mut self, ask: impl FnOnce(&dyn Fn()) -> Result<R, String>) -> Option<R> {
+        let before = std::mem::replace(&mut self.begun, Instant::now());
+        let sent = std::cell::Cell::new(None);
+        let asked = ask(&|| sent.set(Some(Instant::now())));
+        // One that could not even be sent was tried until now.
+        let gap = sent.get().unwrap_or_else(Instant::now) - before;
+        asked
+            .inspect_err(|error| {
+                assert!(gap > Duration::from_millis(900), "after {gap:?}: {error}")
+            })
+            .ok()
+    }
 }
 
 /// Whether a reply has this code.

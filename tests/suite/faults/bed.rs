@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, Resource};
 use crate::port::Reservation;
-use crate::program::{Folder, PATIENCE, Program, question};
+use crate::program::{Folder, PATIENCE, PAUSE, Program, question};
 
 /// A Service with an address of its own.
 pub(super) const WEB: &str = "web.a.svc.cluster.local.";
@@ -28,16 +28,24 @@ pub(super) struct Bed {
 }
 
 impl Bed {
+    /// A start waits for the API server as long as anything may take.
     pub(super) fn new() -> Self {
+        Self::waiting(PATIENCE.as_secs())
+    }
+
+    /// A start waits for the API server for so many seconds.
+    pub(super) fn waiting(seconds: u64) -> Self {
         let api = Api::listen();
-        let way = format!("endpoint {}", api.url());
+        let way = format!("endpoint {}\n startup_timeout {seconds}s", api.url());
         Self::with(api, &way)
     }
 
     /// By HTTPS, with the CA and the token in the files that a kubeconfig names: `ca.pem`, `token`.
     pub(super) fn tls() -> Self {
         let api = Api::listen_tls();
-        let bed = Self::with(api, "kubeconfig @folder/kubeconfig");
+        let seconds = PATIENCE.as_secs();
+        let way = format!("kubeconfig @folder/kubeconfig\n startup_timeout {seconds}s");
+        let bed = Self::with(api, &way);
         bed.folder.write("ca.pem", &bed.api.authority());
         let folder = bed.folder.path().display();
         let kubeconfig = json!({
@@ -69,7 +77,7 @@ impl Bed {
         let way = way.replace("@folder", &folder.path().display().to_string());
         let corefile = format!(
             ".:0 {{\n bind 127.0.0.1\n errors\n ready 127.0.0.1:{}\n prometheus 127.0.0.1:{}\n \
-             kubernetes cluster.local in-addr.arpa {{\n {way}\n startup_timeout 2s\n }}\n}}\n",
+             kubernetes cluster.local in-addr.arpa {{\n {way}\n }}\n}}\n",
             ready.port, metrics.port
         );
         folder.write("Corefile", &corefile);
@@ -180,7 +188,7 @@ pub(super) fn wait_for(is_so: impl Fn() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < end, "it never is");
-        std::thread::yield_now();
+        std::thread::sleep(PAUSE);
     }
 }
 
