@@ -271,6 +271,12 @@ impl Answer {
         walk::each(self, query, visit);
     }
 
+    /// The same, told to code that is worth a copy of this walk: the renderer.
+    #[inline]
+    pub(crate) fn each_inline<'a>(&'a self, query: &Query<'a>, visit: impl FnMut(RecordRef<'a>)) {
+        walk::each(self, query, visit);
+    }
+
     /// The length of all records on the wire, names whole.
     #[must_use]
     pub fn wire_len(&self, query: &Query<'_>) -> usize {

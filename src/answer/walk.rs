@@ -49,10 +49,14 @@ const FIXED_LEN: usize = 10;
 const INLINE_ORDER: usize = 64;
 
 /// See [`Answer::each`].
+///
+/// What nearly all answers are, a set or two in their own order, is told without a call for each
+/// record.
+#[inline]
 pub(super) fn each<'a>(
     answer: &'a Answer,
     query: &Query<'a>,
-    visit: &mut dyn FnMut(RecordRef<'a>),
+    mut visit: impl FnMut(RecordRef<'a>),
 ) {
     let ttl = answer.ttl;
     let mut visit = |mut record: RecordRef<'a>| {
@@ -65,32 +69,48 @@ pub(super) fn each<'a>(
                 each_of_set(set, query, &mut visit);
             }
         }
-        (Body::Sets(sets), Order::Shuffled(seed)) => match sets.as_slice() {
-            // What nearly all answers are: one set, of which each record is alike.
-            [] => {}
-            [set] => each_of_set_shuffled(set, query, seed, &mut visit),
+        (Body::Records(records), Order::AsIs) => records.each(&mut visit),
+        (body, Order::Shuffled(seed)) => each_shuffled(body, query, seed, &mut visit),
+    }
+}
+
+fn each_shuffled<'a>(
+    body: &'a Body,
+    query: &Query<'a>,
+    seed: u64,
+    visit: &mut dyn FnMut(RecordRef<'a>),
+) {
+    let mut all: SmallVec<[RecordRef<'a>; 8]> = SmallVec::new();
+    match body {
+        Body::Sets(sets) => match sets.as_slice() {
+            [] => return,
+            // Each record is alike.
+            [set] => return each_of_set_shuffled(set, query, seed, visit),
             sets => {
-                let mut all: SmallVec<[RecordRef<'a>; 8]> = SmallVec::new();
                 for set in sets {
                     each_of_set(set, query, &mut |record| all.push(record));
                 }
-                each_ordered(&all, seed, &mut visit);
             }
         },
-        (Body::Records(records), Order::AsIs) => records.each(&mut visit),
-        (Body::Records(records), Order::Shuffled(seed)) => {
-            let mut all: SmallVec<[RecordRef<'a>; 8]> = SmallVec::new();
-            records.each(&mut |record| all.push(record));
-            each_ordered(&all, seed, &mut visit);
-        }
+        Body::Records(records) => records.each(&mut |record| all.push(record)),
     }
+    each_ordered(&all, seed, visit);
 }
 
 /// The length of a set on the wire: its records are all alike in it.
 #[inline]
 pub(super) fn set_len(set: &RecordSet, query: &Query<'_>) -> usize {
-    let record = record_of_set(set, 0, query);
-    record.map_or(0, |record| record.wire_len() * set.data.len())
+    let addresses = match &set.data {
+        Data::A(_) => 4,
+        Data::Aaaa(_) => 16,
+        Data::ManyA(addresses) => 4 * addresses.len(),
+        Data::ManyAaaa(addresses) => 16 * addresses.len(),
+        _ => {
+            let record = record_of_set(set, 0, query);
+            return record.map_or(0, |record| record.wire_len() * set.data.len());
+        }
+    };
+    addresses + set.data.len() * (set.owner.parts(query).wire_len() + FIXED_LEN)
 }
 
 /// The records of one set, as they stand.
@@ -98,7 +118,7 @@ pub(super) fn set_len(set: &RecordSet, query: &Query<'_>) -> usize {
 pub(super) fn each_of_set<'a>(
     set: &'a RecordSet,
     query: &Query<'a>,
-    visit: &mut dyn FnMut(RecordRef<'a>),
+    visit: &mut (impl FnMut(RecordRef<'a>) + ?Sized),
 ) {
     for at in 0..set.data.len() {
         if let Some(record) = record_of_set(set, at, query) {

@@ -8,16 +8,18 @@
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, RecordType};
 
-use crate::answer::{Answer, ExtendedError, RdataRef, RecordRef, Section};
+use crate::answer::{Answer, ExtendedError};
 use crate::chain::Failure;
-use crate::name::{NameParts, NameRef};
+use crate::name::NameRef;
 use crate::query::{Opt, Query, Transport};
 use crate::server::decode::Refusal;
-use crate::wire::{self, Flags, HEADER_LEN, Piece};
+use crate::wire::{Flags, HEADER_LEN};
 
 mod compress;
+mod writer;
 
 use compress::Compressor;
+use writer::{Whole, write};
 
 /// Above this, a UDP reply over IPv4 is compressed though the client would take it whole.
 const UNFRAGMENTED_V4: usize = 1480;
@@ -58,32 +60,23 @@ pub fn answer(answer: &Answer, query: &Query<'_>, out: &mut Vec<u8>) {
         rcode: told_rcode(answer.rcode, query),
     };
     write_head(&head, query, out);
-    let mut writer = Writer {
+    let mut written = write(
+        Whole,
+        answer,
+        query,
+        (start, whole.saturating_sub(opt.len())),
         out,
-        start,
-        limit: whole.saturating_sub(opt.len()),
-        counts: [0; 3],
-        full: false,
-        names: None,
-    };
-    answer.each(query, &mut |record| writer.record(&record));
-    if writer.full {
-        let out = writer.out;
+    );
+    if written.full {
         out.truncate(start + HEADER_LEN);
         question(query, out);
-        writer = Writer {
-            out,
-            start,
-            limit: limit.saturating_sub(opt.len()),
-            counts: [0; 3],
-            full: false,
-            names: Some(Compressor::default()),
-        };
-        writer.note_question(query.name);
-        answer.each(query, &mut |record| writer.record(&record));
+        let mut names = Compressor::default();
+        names.note(query.name, HEADER_LEN);
+        let limit = limit.saturating_sub(opt.len());
+        written = write(names, answer, query, (start, limit), out);
     }
-    let (counts, cut) = (writer.counts, writer.full);
     opt.write(out);
+    let (counts, cut) = (written.counts, written.full);
     finish(&mut out[start..], counts, opt.present(), cut);
 }
 
@@ -214,173 +207,15 @@ fn write_question(name: NameRef<'_>, qtype: RecordType, qclass: DNSClass, out: &
 fn finish(message: &mut [u8], counts: [u16; 3], opt: bool, cut: bool) {
     let [answers, authorities, additionals] = counts;
     let numbers = [answers, authorities, additionals + u16::from(opt)];
-    for (at, number) in [6, 8, 10].into_iter().zip(numbers) {
-        if let Some(place) = message.get_mut(at..at + 2) {
-            place.copy_from_slice(&number.to_be_bytes());
-        }
+    if let Some((places, _)) = message
+        .get_mut(6..)
+        .and_then(<[u8]>::split_first_chunk_mut::<6>)
+    {
+        let [[a, b], [c, d], [e, f]] = numbers.map(u16::to_be_bytes);
+        *places = [a, b, c, d, e, f];
     }
     if let Some(place) = message.get_mut(2).filter(|_| cut) {
         *place |= (Flags::TC.bits() >> 8) as u8;
-    }
-}
-
-/// Writes records until one does not fit.
-struct Writer<'o> {
-    out: &'o mut Vec<u8>,
-    start: usize,
-    /// The longest message, the OPT left out.
-    limit: usize,
-    counts: [u16; 3],
-    full: bool,
-    names: Option<Compressor>,
-}
-
-impl Writer<'_> {
-    fn note_question(&mut self, name: NameRef<'_>) {
-        if let Some(names) = &mut self.names {
-            names.note(name, HEADER_LEN);
-        }
-    }
-
-    fn record(&mut self, record: &RecordRef<'_>) {
-        if self.full {
-            return;
-        }
-        let before = self.out.len();
-        if self.names.is_none() {
-            // Checked before it is written: an answer of thousands of records is not built in
-            // vain.
-            if before - self.start + record.wire_len() > self.limit {
-                self.full = true;
-                return;
-            }
-        }
-        self.name(record.owner, true);
-        let mut fixed = [0; 10];
-        fixed[..2].copy_from_slice(&u16::from(record.rtype).to_be_bytes());
-        fixed[2..4].copy_from_slice(&u16::from(record.class).to_be_bytes());
-        fixed[4..8].copy_from_slice(&record.ttl.to_be_bytes());
-        self.out.extend_from_slice(&fixed);
-        let rdata = self.out.len();
-        self.rdata(record);
-        let length = u16::try_from(self.out.len() - rdata).unwrap_or(u16::MAX);
-        if let Some(place) = self.out.get_mut(rdata - 2..rdata) {
-            place.copy_from_slice(&length.to_be_bytes());
-        }
-        if self.out.len() - self.start > self.limit {
-            self.out.truncate(before);
-            self.full = true;
-            return;
-        }
-        let section = match record.section {
-            Section::Answer => 0,
-            Section::Authority => 1,
-            Section::Additional => 2,
-        };
-        self.counts[section] += 1;
-    }
-
-    fn name(&mut self, name: NameParts<'_>, may_point: bool) {
-        match &mut self.names {
-            Some(names) => names.write(name, may_point, self.out, self.start),
-            None => {
-                self.out.extend_from_slice(name.head);
-                self.out.extend_from_slice(name.tail.as_bytes());
-            }
-        }
-    }
-
-    fn rdata(&mut self, record: &RecordRef<'_>) {
-        match &record.rdata {
-            RdataRef::A(address) => self.out.extend_from_slice(&address.octets()),
-            RdataRef::Aaaa(address) => self.out.extend_from_slice(&address.octets()),
-            RdataRef::Name(name) => self.name(*name, record.rtype != RecordType::DNAME),
-            RdataRef::Srv(priority, weight, port, target) => {
-                for number in [priority, weight, port] {
-                    self.out.extend_from_slice(&number.to_be_bytes());
-                }
-                self.name(*target, false);
-            }
-            RdataRef::Soa(shape, apex, serial, minimum) => {
-                for head in [shape.mname, shape.rname] {
-                    let pieces = [head, apex.head, apex.tail.as_bytes()];
-                    match &mut self.names {
-                        Some(names) => {
-                            let name = pieces.concat_name();
-                            names.write(name.parts(), true, self.out, self.start);
-                        }
-                        None => pieces
-                            .iter()
-                            .for_each(|piece| self.out.extend_from_slice(piece)),
-                    }
-                }
-                for number in [*serial, shape.refresh, shape.retry, shape.expire, *minimum] {
-                    self.out.extend_from_slice(&number.to_be_bytes());
-                }
-            }
-            RdataRef::Other(rdata) => self.other(record.rtype, rdata),
-        }
-    }
-
-    /// Rdata of any type: with names of their own only where names are compressed.
-    fn other(&mut self, rtype: RecordType, rdata: &[u8]) {
-        let pieces = if self.names.is_none() {
-            &[]
-        } else {
-            wire::layout(rtype)
-        };
-        let mut rest = rdata;
-        for piece in pieces {
-            match piece {
-                Piece::Bytes(count) => {
-                    let (bytes, after) = rest.split_at(rest.len().min(*count));
-                    self.out.extend_from_slice(bytes);
-                    rest = after;
-                }
-                Piece::Name | Piece::WholeName => {
-                    let Ok(name) = NameRef::parse(rest) else {
-                        break;
-                    };
-                    rest = rest.get(name.as_bytes().len()..).unwrap_or_default();
-                    self.name(name.into(), *piece == Piece::Name);
-                }
-            }
-        }
-        self.out.extend_from_slice(rest);
-    }
-}
-
-/// A short name put together on the stack.
-struct StackName {
-    bytes: [u8; crate::name::MAX_NAME],
-    length: usize,
-}
-
-trait ConcatName {
-    fn concat_name(&self) -> StackName;
-}
-
-impl ConcatName for [&[u8]; 3] {
-    fn concat_name(&self) -> StackName {
-        let mut name = StackName {
-            bytes: [0; crate::name::MAX_NAME],
-            length: 0,
-        };
-        for piece in self {
-            let end = name.length + piece.len();
-            // A name that is too long ends where it still fits: the root follows from the zeroes.
-            if let Some(place) = name.bytes.get_mut(name.length..end) {
-                place.copy_from_slice(piece);
-                name.length = end;
-            }
-        }
-        name
-    }
-}
-
-impl StackName {
-    fn parts(&self) -> NameParts<'_> {
-        NameRef::parse(&self.bytes).unwrap_or(NameRef::ROOT).into()
     }
 }
 
