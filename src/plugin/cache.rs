@@ -140,11 +140,7 @@ impl Plugin for Cache {
         let now = query.request.now;
         let found = cache.find(query);
         if let Some(counters) = cache.counters(query.server) {
-            counters.count(Event::Request);
-            match &found {
-                Some((kind, _)) => counters.hit(*kind),
-                None => counters.count(Event::Miss),
-            }
+            counters.asked(found.as_ref().map(|(kind, _)| *kind));
         }
         let Some((_, item)) = found else {
             return cache.ask(query, next);
@@ -184,20 +180,20 @@ impl Inner {
         let key = self.store.key(question);
         let stale = self.config.stale_up_to();
         let usable = |item: &Arc<Item>| item.is_usable(now, stale);
-        let success = || self.store.get(Kind::Success, key, question);
+        let [success, denial] = self.store.find(key, question);
         let hit = |item| (Kind::Success, item);
         if self.config.prefers_positive() && !stale.is_zero() {
-            let answering = success().and_then(Item::answering).filter(usable);
+            let answering = success.clone().and_then(Item::answering).filter(usable);
             if answering.is_some() {
                 return answering.map(hit);
             }
         }
-        let denial = self.store.get(Kind::Denial, key, question);
+        let success = || success.filter(usable);
         let Some(denial) = denial.filter(usable) else {
-            return success().filter(usable).map(hit);
+            return success().map(hit);
         };
         let failed = denial.content.rcode == ResponseCode::ServFail;
-        let answer = failed.then(success).flatten().filter(usable);
+        let answer = failed.then(success).flatten();
         Some(answer.map_or((Kind::Denial, denial), hit))
     }
 

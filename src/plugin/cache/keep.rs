@@ -39,10 +39,37 @@ struct Judged<'r> {
     ttl: u32,
 }
 
+impl Fresh {
+    /// An answer that is not stored.
+    fn passed(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            answering: false,
+            item: None,
+        }
+    }
+}
+
 impl Inner {
     /// Gives all records of an answer one TTL, takes off what only concerned the upstream (its
     /// EDNS options; AD where nobody asked for it), and stores it unless it is the cluster's.
     pub(super) fn keep(&self, query: &Query<'_>, answer: &mut Answer, now: Instant) -> Fresh {
+        let fresh = match Verdict::of_one_set(query, answer) {
+            Some((verdict, lowest)) => {
+                answer.ttl = Some(verdict.ttl(Some(lowest), &self.config));
+                Fresh::passed(verdict)
+            }
+            None => self.judge(query, answer, now),
+        };
+        if let Some(extra) = &mut answer.extra {
+            extra.options = None;
+        }
+        clear_authenticated(query, answer);
+        fresh
+    }
+
+    /// Looks at all of an answer, for its TTL and for what of it is stored.
+    fn judge(&self, query: &Query<'_>, answer: &mut Answer, now: Instant) -> Fresh {
         // What this server is configured to answer is kept as CoreDNS keeps it; what the cluster
         // answers never is.
         let kept = answer.origin != Origin::Zone;
@@ -54,11 +81,7 @@ impl Inner {
         let shape = Shape::of(answer, unix_time);
         let verdict = shape.verdict(answer.rcode, query);
         let doubtful = verdict == Verdict::Positive && shape.answers > 0 && shape.soa;
-        let mut fresh = Fresh {
-            verdict,
-            answering: false,
-            item: None,
-        };
+        let mut fresh = Fresh::passed(verdict);
         let mut ttl = verdict.ttl(answer.min_ttl(), &self.config);
         if kept || doubtful {
             let records = whole(answer, query);
@@ -82,10 +105,6 @@ impl Inner {
             }
         }
         answer.ttl = Some(ttl);
-        if let Some(extra) = &mut answer.extra {
-            extra.options = None;
-        }
-        clear_authenticated(query, answer);
         fresh
     }
 

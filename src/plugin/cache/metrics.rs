@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::store::{Evicted, Kind, Store};
-use crate::metrics::{Counter, Desc, Registry};
+use crate::metrics::{Counter, Desc, Registry, Row};
 
 /// One listener's counters. As in CoreDNS a series is there once it has counted something.
 pub(super) struct Counters {
@@ -107,7 +107,23 @@ impl Counters {
         }
     }
 
+    /// Counts a question, and that it was answered by an entry of this kind, or by none.
+    #[inline]
+    pub(super) fn asked(&self, hit: Option<Kind>) {
+        let row = Row::here();
+        self.of_event(Event::Request).inc_in(row);
+        match hit {
+            Some(kind) => self.of_kind(&self.hits, HITS, kind).inc_in(row),
+            None => self.of_event(Event::Miss).inc_in(row),
+        }
+    }
+
     pub(super) fn count(&self, event: Event) {
+        self.of_event(event).inc();
+    }
+
+    #[inline]
+    fn of_event(&self, event: Event) -> &Counter {
         let make = || {
             let labels = [
                 ("server", &*self.server),
@@ -117,11 +133,7 @@ impl Counters {
             self.registry.counter(event.desc(), &labels)
         };
         // There is one place for each event.
-        self.events[event as usize].get_or_init(make).inc();
-    }
-
-    pub(super) fn hit(&self, kind: Kind) {
-        self.of_kind(&self.hits, HITS, kind).inc();
+        self.events[event as usize].get_or_init(make)
     }
 
     pub(super) fn evicted(&self, evicted: Evicted) {
@@ -146,6 +158,7 @@ impl Counters {
         });
     }
 
+    #[inline]
     fn of_kind<'c>(
         &self,
         counters: &'c [OnceLock<Counter>; 2],

@@ -1,6 +1,6 @@
 //! Where answers are kept: two tables, each bounded by a count, all together bounded in bytes.
 //!
-//! A table is cut into shards, each with a lock that is held for one look-up or one exchange and
+//! Both are cut into shards, each with a lock that is held for one look-up or one exchange and
 //! never while a query goes on. Keys are hashed with a secret, so that nobody can choose names that
 //! fall on one another.
 
@@ -47,8 +47,10 @@ pub(super) struct Budget {
 
 /// The contents of one cache.
 pub(super) struct Store {
-    success: Table,
-    denial: Table,
+    shards: Box<[Mutex<Shard>]>,
+    /// Entries of one table of a shard.
+    success: usize,
+    denial: usize,
     secret: RandomState,
     bytes: AtomicUsize,
     budget: Arc<Budget>,
@@ -58,15 +60,16 @@ pub(super) struct Store {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key(u64);
 
-struct Table {
-    shards: Box<[Mutex<Shard>]>,
-    /// Entries of one shard.
-    capacity: usize,
+/// What has one lock: a look-up goes through both tables.
+#[derive(Default)]
+struct Shard {
+    success: Table,
+    denial: Table,
 }
 
 /// An index over a list without gaps, so that any entry can be picked at once.
 #[derive(Default)]
-struct Shard {
+struct Table {
     index: HashMap<u64, usize, BuildHasherDefault<AsItIs>>,
     slots: Vec<(u64, Arc<Item>)>,
 }
@@ -126,8 +129,9 @@ impl Store {
     /// An empty store with room for so many entries of each kind.
     pub(super) fn new(success: usize, denial: usize, budget: Arc<Budget>) -> Arc<Self> {
         let store = Arc::new(Self {
-            success: Table::new(success),
-            denial: Table::new(denial),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            success: of_shard(success),
+            denial: of_shard(denial),
             secret: RandomState::new(),
             bytes: AtomicUsize::new(0),
             budget,
@@ -140,15 +144,23 @@ impl Store {
         Key(self.secret.hash_one(question))
     }
 
-    /// The entry that answers this very question, fresh or not.
-    pub(super) fn get(&self, kind: Kind, key: Key, question: Question<'_>) -> Option<Arc<Item>> {
-        let item = {
-            let shard = self.table(kind).shard(key.0);
-            let (_, item) = shard.slots.get(*shard.index.get(&key.0)?)?;
-            item.clone()
+    /// The entries that answer this very question, fresh or not: a success, a denial.
+    pub(super) fn find(&self, key: Key, question: Question<'_>) -> [Option<Arc<Item>>; 2] {
+        let found = {
+            let shard = self.shard(key.0);
+            [Kind::Success, Kind::Denial].map(|kind| shard.table(kind).get(key.0).cloned())
         };
         // Two questions may have one hash; the later one has the place then.
-        (item.question() == question).then_some(item)
+        found.map(|item| item.filter(|item| item.question() == question))
+    }
+
+    /// The one of these that is of this kind.
+    pub(super) fn get(&self, kind: Kind, key: Key, question: Question<'_>) -> Option<Arc<Item>> {
+        let [success, denial] = self.find(key, question);
+        match kind {
+            Kind::Success => success,
+            Kind::Denial => denial,
+        }
     }
 
     /// Stores an entry in place of what the question had, and tells what had to go for it.
@@ -161,18 +173,22 @@ impl Store {
             return evicted;
         }
         self.bytes.fetch_add(weight, Ordering::Relaxed);
-        let table = self.table(kind);
+        let capacity = match kind {
+            Kind::Success => self.success,
+            Kind::Denial => self.denial,
+        };
         let gone = {
-            let mut shard = table.shard(key.0);
-            match shard.index.get(&key.0).copied() {
-                Some(place) => shard.replace(place, item),
+            let mut shard = self.shard(key.0);
+            let table = shard.table_mut(kind);
+            match table.index.get(&key.0).copied() {
+                Some(place) => table.replace(place, item),
                 None => {
-                    let full = shard.slots.len() >= table.capacity;
-                    let gone = if full { shard.evict(now, key.0) } else { None };
+                    let full = table.slots.len() >= capacity;
+                    let gone = if full { table.evict(now, key.0) } else { None };
                     if gone.is_some() {
                         evicted.count(kind);
                     }
-                    shard.push(key.0, item);
+                    table.push(key.0, item);
                     gone
                 }
             }
@@ -183,16 +199,19 @@ impl Store {
 
     pub(super) fn remove(&self, kind: Kind, key: Key) {
         let gone = {
-            let mut shard = self.table(kind).shard(key.0);
-            let place = shard.index.get(&key.0).copied();
-            place.and_then(|place| shard.take(place))
+            let mut shard = self.shard(key.0);
+            let table = shard.table_mut(kind);
+            let place = table.index.get(&key.0).copied();
+            place.and_then(|place| table.take(place))
         };
         self.forget(gone);
     }
 
     pub(super) fn len(&self, kind: Kind) -> usize {
-        let shards = self.table(kind).shards.iter();
-        shards.map(|shard| lock(shard).slots.len()).sum()
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| lock(shard).table(kind).slots.len())
+            .sum()
     }
 
     /// Drops one entry for the sake of bytes; `None` where there is none.
@@ -203,10 +222,9 @@ impl Store {
             [Kind::Denial, Kind::Success]
         };
         for kind in kinds {
-            let shards = &self.table(kind).shards;
             let start = shard_of(chance);
-            for shard in shards.iter().cycle().skip(start).take(SHARDS) {
-                let gone = lock(shard).evict(now, chance);
+            for shard in self.shards.iter().cycle().skip(start).take(SHARDS) {
+                let gone = lock(shard).table_mut(kind).evict(now, chance);
                 if gone.is_some() {
                     self.forget(gone);
                     return Some(kind);
@@ -224,11 +242,9 @@ impl Store {
         }
     }
 
-    fn table(&self, kind: Kind) -> &Table {
-        match kind {
-            Kind::Success => &self.success,
-            Kind::Denial => &self.denial,
-        }
+    fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
+        // There are as many shards as `shard_of` has values.
+        lock(&self.shards[shard_of(key)])
     }
 }
 
@@ -238,22 +254,29 @@ impl Drop for Store {
     }
 }
 
-impl Table {
-    fn new(capacity: usize) -> Self {
-        let capacity = (capacity / CAPACITY_STEP).max(4) * CAPACITY_STEP;
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            capacity: capacity / SHARDS,
+impl Shard {
+    fn table(&self, kind: Kind) -> &Table {
+        match kind {
+            Kind::Success => &self.success,
+            Kind::Denial => &self.denial,
         }
     }
 
-    fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
-        // There are as many shards as `shard_of` has values.
-        lock(&self.shards[shard_of(key)])
+    fn table_mut(&mut self, kind: Kind) -> &mut Table {
+        match kind {
+            Kind::Success => &mut self.success,
+            Kind::Denial => &mut self.denial,
+        }
     }
 }
 
-impl Shard {
+impl Table {
+    #[inline]
+    fn get(&self, key: u64) -> Option<&Arc<Item>> {
+        let place = *self.index.get(&key)?;
+        self.slots.get(place).map(|(_, item)| item)
+    }
+
     fn push(&mut self, key: u64, item: Arc<Item>) {
         self.index.insert(key, self.slots.len());
         self.slots.push((key, item));
@@ -290,6 +313,12 @@ impl Shard {
         let place = sample.min_by_key(|place| self.slots.get(*place).map(|slot| slot.1.worth(now)));
         self.take(place?)
     }
+}
+
+/// The entries that a shard has room for, of so many in all.
+fn of_shard(capacity: usize) -> usize {
+    let capacity = (capacity / CAPACITY_STEP).max(4) * CAPACITY_STEP;
+    capacity / SHARDS
 }
 
 /// A shard's number, from the bits of the hash that the index inside it does not start from.

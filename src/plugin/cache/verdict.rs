@@ -4,7 +4,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
 use super::config::Config;
-use crate::answer::{Answer, Body, RdataRef, RecordRef, Section};
+use crate::answer::{Answer, Body, Data, Origin, RdataRef, RecordRef, Section};
 use crate::query::Query;
 use crate::wire;
 
@@ -93,6 +93,28 @@ impl Shape {
 }
 
 impl Verdict {
+    /// The verdict of what nearly all answers of the cluster are, one set of records, and its TTL.
+    #[inline]
+    pub(super) fn of_one_set(query: &Query<'_>, answer: &Answer) -> Option<(Self, u32)> {
+        let (Origin::Zone, Body::Sets(sets)) = (answer.origin, &answer.body) else {
+            return None;
+        };
+        let ([set], None) = (sets.as_slice(), answer.ttl) else {
+            return None;
+        };
+        let transfer = matches!(query.qtype, RecordType::AXFR | RecordType::IXFR);
+        let is_soa = matches!(set.data, Data::Soa(..)) && set.section == Section::Authority;
+        let verdict = match answer.rcode {
+            ResponseCode::NoError if is_soa => Self::NoData,
+            ResponseCode::NXDomain if is_soa => Self::NameError,
+            ResponseCode::NoError if set.section == Section::Answer && !set.data.is_empty() => {
+                Self::Positive
+            }
+            _ => return None,
+        };
+        (!transfer).then_some((verdict, set.ttl))
+    }
+
     /// The one TTL that all records of the answer get, in seconds. `lowest` is the lowest that they
     /// came with; `None` where there is no record.
     pub(super) fn ttl(self, lowest: Option<u32>, config: &Config) -> u32 {
