@@ -50,6 +50,7 @@ plain.test {
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
+const SRV: u16 = 33;
 
 struct Silent;
 
@@ -122,6 +123,12 @@ const CLUSTER: &[(&str, &str, u16, (u8, u8))] = &[
         (3, 0),
     ),
     ("a namespace", "production.svc.cluster.local", A, (0, 0)),
+    (
+        "a port of a Service, and the Service's address with it",
+        "_redis._tcp.redis.production.svc.cluster.local",
+        SRV,
+        (0, 1),
+    ),
 ];
 
 #[test]

@@ -29,6 +29,7 @@ pub use view::{Namespaces, Pods, View};
 
 use super::name::{self, Parsed, Subtree};
 use super::object::Kind;
+use arc_swap::Guard;
 use dashmap::{DashMap, DashSet};
 use foldhash::fast::RandomState;
 use owners::ByAddress;
@@ -77,7 +78,7 @@ pub struct Pod {
 }
 
 /// What a name holds.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Found<'q> {
     /// The name does not exist: NXDOMAIN.
     Nothing,
@@ -296,7 +297,7 @@ impl Zone {
         let entry = {
             let known = self.services.get(question.key)?;
             let service = &known.key().0;
-            is_shown(view, service.namespace()).then(|| service.entry())?
+            is_shown(view, service.namespace()).then(|| service.borrow_entry())?
         };
         match entry.shape() {
             Shape::ExternalName(target) => {
@@ -305,7 +306,7 @@ impl Zone {
                     name::Part::Port(ports) => ports.is_any(),
                     _ => false,
                 };
-                (whole && target.is_some()).then_some(Found::ExternalName(entry))
+                (whole && target.is_some()).then(|| Found::ExternalName(Guard::into_inner(entry)))
             }
             _ => Selection::new(view, entry, question.part).map(Found::Service),
         }

@@ -18,13 +18,15 @@ use std::sync::{Arc, OnceLock};
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
+use smallvec::smallvec;
 
-use crate::answer::{Answer, ExtendedError, Origin, RecordSet};
-use crate::chain::{Failure, Next, Plugin, Reply};
+use crate::answer::{Answer, Body, ExtendedError, Extra, Order, Origin, RecordSet, Section};
+use crate::chain::{Failure, Next, Outcome, Plugin, Reply};
 use crate::kubernetes::name::{self, Grammar, Parsed};
 use crate::kubernetes::zone::{Found, View, Zone};
 use crate::name::{Name, NameRef};
 use crate::query::{Query, Step};
+use crate::wire::Flags;
 
 use super::autopath;
 use super::fall::Fall;
@@ -172,20 +174,14 @@ impl Plugin for Kubernetes {
             return next.serve(query);
         };
         match state.resolve(query, asked) {
-            Resolved::Set(set) => {
-                let mut answer = State::answer(query);
-                answer.push(query, set);
-                state.date(&mut answer);
-                answer.into()
-            }
+            Resolved::Set(set) => state.one_set(query, ResponseCode::NoError, set),
             Resolved::Found(mut answer) => {
                 state.date(&mut answer);
                 answer.into()
             }
             Resolved::NoData => {
-                let mut answer = state.negative(query, asked, ResponseCode::NoError);
-                state.date(&mut answer);
-                answer.into()
+                let soa = state.soa(asked, Section::Authority);
+                state.one_set(query, ResponseCode::NoError, soa)
             }
             Resolved::NameError if !state.cluster.has_synced() => {
                 // Nobody knows yet that the name does not exist; nor may another server say so.
@@ -200,7 +196,10 @@ impl Plugin for Kubernetes {
                 query.note(|| state.step("passed on by fallthrough".into()));
                 next.serve(query)
             }
-            Resolved::NameError => state.negative(query, asked, ResponseCode::NXDomain).into(),
+            Resolved::NameError => {
+                let soa = state.soa(asked, Section::Authority);
+                state.one_set(query, ResponseCode::NXDomain, soa)
+            }
             Resolved::External(entry) => external::serve(state, query, asked, &entry),
             Resolved::Refused => Failure::refusal(NAME, ResponseCode::Refused).into(),
         }
@@ -341,18 +340,42 @@ impl State {
 
     fn negative(&self, query: &Query<'_>, asked: Asked<'_>, rcode: ResponseCode) -> Answer {
         let mut answer = Self::answer(query).with_rcode(rcode);
-        answer.push(query, self.soa(asked, crate::answer::Section::Authority));
+        answer.push(query, self.soa(asked, Section::Authority));
         answer
+    }
+
+    /// What nearly all replies are. Made where it stays: an answer is large.
+    #[inline]
+    fn one_set(&self, query: &Query<'_>, rcode: ResponseCode, set: RecordSet) -> Reply {
+        Reply::Now(Outcome::Answer(Answer {
+            rcode,
+            flags: query.reply_flags().with(Flags::AA),
+            plugin: NAME,
+            origin: Origin::Zone,
+            ttl: None,
+            order: Order::AsIs,
+            body: Body::Sets(smallvec![set]),
+            extra: self.dated(),
+        }))
     }
 
     /// Says so where the answer comes from a snapshot, and not from the cluster.
     fn date(&self, answer: &mut Answer) {
-        if let Some(taken) = self.cluster.snapshot() {
-            answer.extra_mut().error = Some(ExtendedError {
+        if let Some(dated) = self.dated() {
+            answer.extra_mut().error = dated.error;
+        }
+    }
+
+    #[inline]
+    fn dated(&self) -> Option<Box<Extra>> {
+        let taken = self.cluster.snapshot()?;
+        Some(Box::new(Extra {
+            error: Some(ExtendedError {
                 code: ExtendedError::STALE_ANSWER,
                 text: format!("the API server is away; this is of {}", at(taken)),
-            });
-        }
+            }),
+            ..Extra::default()
+        }))
     }
 
     /// This machine's own addresses, as CoreDNS takes them: none where `bind` names addresses.

@@ -48,6 +48,9 @@ pub struct Entry {
     not_ready: u32,
 }
 
+/// A state of a Service in the hands of one reader.
+pub(super) type Borrowed = arc_swap::Guard<Arc<Entry>>;
+
 /// What kind of records the name has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -105,6 +108,11 @@ impl Service {
     #[must_use]
     pub fn entry(&self) -> Arc<Entry> {
         self.entry.load_full()
+    }
+
+    /// The same for as long as an answer is made of it: no count is kept that threads contend for.
+    pub(super) fn borrow_entry(&self) -> Borrowed {
+        self.entry.load()
     }
 
     pub(in crate::kubernetes) fn set(&self, entry: Arc<Entry>) {

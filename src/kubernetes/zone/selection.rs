@@ -1,6 +1,6 @@
 //! The records that a question under a Service selects.
 
-use super::entry::{Entry, Shape, as_v4, as_v6};
+use super::entry::{Borrowed, Entry, Shape, as_v4, as_v6};
 use super::label::Label;
 use super::slice::{Endpoint, Slice, Wanted};
 use super::unique::Unique;
@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 /// A Service, or the part of it that a question asks for. It holds one state of the Service, so
 /// all that is read from it fits together.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Selection<'q> {
-    entry: Arc<Entry>,
+    entry: Borrowed,
     ports: PortFilter<'q>,
     /// the endpoint asked for, if it is one
     endpoint: Option<Wanted<'q>>,
@@ -90,7 +90,7 @@ impl<T: Copy + Eq + Hash> Addresses<T> {
 
 impl<'q> Selection<'q> {
     /// `None` where the part selects nothing: then the name does not exist.
-    pub(super) fn new(view: &View, entry: Arc<Entry>, part: Part<'q>) -> Option<Self> {
+    pub(super) fn new(view: &View, entry: Borrowed, part: Part<'q>) -> Option<Self> {
         if let Shape::Absent | Shape::ExternalName(_) = entry.shape() {
             return None;
         }
@@ -264,7 +264,7 @@ impl<'q> Selection<'q> {
             |slice: &Arc<Slice>| slice.ready() == 0 || self.ports.count(slice.ports()) > 0;
         self.endpoint.is_none()
             && self.topology.is_none()
-            && (*self.entry.shape() != Shape::Headless
+            && (!matches!(self.entry.shape(), Shape::Headless)
                 || self.ports.is_any()
                 || self.entry.slices().iter().all(selects_all))
     }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use hickory_proto::rr::RecordType;
+use smallvec::SmallVec;
 
 use super::{Asked, MOST_SOA_TTL, Resolved, State};
 use crate::answer::{Answer, Data, NameSpec, RecordSet, Section, SoaShape};
@@ -98,11 +99,15 @@ impl State {
         };
         let srv = selection.srv(query.size_limit() / SMALLEST_SRV);
         let mut answer = Self::answer(query);
-        let names: Vec<Option<NameSpec>> = srv
-            .targets
-            .iter()
-            .map(|target| in_zone(query, head(*target, service.key), asked.zone_at))
-            .collect();
+        let zone_at = asked.zone_at;
+        let named = |target: &Option<Target>| {
+            let own = target
+                .is_none()
+                .then(|| own_name(query, zone_at, service.key));
+            let copied = || in_zone(query, head(*target, service.key), zone_at);
+            own.flatten().or_else(copied)
+        };
+        let names: SmallVec<[Option<NameSpec>; 1]> = srv.targets.iter().map(named).collect();
         let name = |place: usize| names.get(place)?.clone();
         let mut is_empty = true;
         for (place, port) in srv.records {
@@ -154,11 +159,11 @@ impl State {
                 let Parsed::Pod { label, namespace } = asked.parsed else {
                     return Resolved::NoData;
                 };
-                let mut name = Vec::new();
+                let mut name = SmallVec::new();
                 [label, namespace, b"pod"]
                     .iter()
                     .for_each(|label| push_label(&mut name, label));
-                let target = NameSpec::Under(name.into(), asked.zone_at);
+                let target = NameSpec::Under(Arc::from(&*name), asked.zone_at);
                 let weight = u16::try_from(WHOLE_WEIGHT / count.max(1))
                     .unwrap_or(1)
                     .max(1);
@@ -334,6 +339,16 @@ fn in_zone(query: &Query<'_>, head: Arc<[u8]>, zone_at: u8) -> Option<NameSpec> 
     fits.then_some(NameSpec::Under(head, zone_at))
 }
 
+/// The name of the question's own Service, where it stands in the question as it is to be told: in
+/// lower case. So an SRV record of a ClusterIP needs no copy of it.
+fn own_name(query: &Query<'_>, zone_at: u8, key: &[u8]) -> Option<NameSpec> {
+    let zone_at = usize::from(zone_at);
+    let start = zone_at.checked_sub(key.len() + SERVICES.len())?;
+    let asked = query.name.as_bytes().get(start..zone_at)?;
+    let start = u8::try_from(start).ok()?;
+    (asked.strip_suffix(SERVICES) == Some(key)).then_some(NameSpec::Asked(start))
+}
+
 /// An endpoint in a zone of one cluster.
 fn alone(label: Label) -> Target {
     Target {
@@ -344,7 +359,7 @@ fn alone(label: Label) -> Target {
 
 /// The labels `[ENDPOINT.[CLUSTER.]]SERVICE.NAMESPACE.svc`.
 pub(super) fn head(endpoint: Option<Target>, service: &[u8]) -> Arc<[u8]> {
-    let mut name = Vec::with_capacity(service.len() + SERVICES.len() + 64);
+    let mut name = SmallVec::<[u8; MAX_NAME]>::new();
     // A pod's name may hold dots: as in CoreDNS it is several labels of a target then.
     let labels = endpoint.map(|target| [Some(target.label), target.cluster]);
     for label in labels.iter().flatten().flatten() {
@@ -355,10 +370,10 @@ pub(super) fn head(endpoint: Option<Target>, service: &[u8]) -> Arc<[u8]> {
     }
     name.extend_from_slice(service);
     name.extend_from_slice(SERVICES);
-    name.into()
+    Arc::from(&*name)
 }
 
-fn push_label(name: &mut Vec<u8>, label: &[u8]) {
+fn push_label(name: &mut SmallVec<[u8; MAX_NAME]>, label: &[u8]) {
     if let Ok(length @ 1..=63) = u8::try_from(label.len()) {
         name.push(length);
         name.extend_from_slice(label);
