@@ -349,7 +349,11 @@ impl Server {
         }
         let mut lower = [0; MAX_NAME];
         let lower = name.lower_into(&mut lower);
-        self.serve(&query.with_question(name, lower, qtype))
+        self.serve(&Query {
+            // As in CoreDNS, whatever the client's is.
+            qclass: DNSClass::IN,
+            ..query.with_question(name, lower, qtype)
+        })
     }
 
     fn refuse(&self, query: &Query<'_>) -> Reply {

@@ -197,16 +197,19 @@ impl Inner {
         Some(answer.map_or((Kind::Denial, denial), hit))
     }
 
-    /// Asks the rest of the chain, and keeps what it says.
+    /// Asks the rest of the chain, and keeps what it says. As in CoreDNS, where what is below a cache
+    /// has a copy of the request, a refusal has the flags of the request itself.
     fn ask(self: &Arc<Self>, query: &Query<'_>, next: Next<'_>) -> Reply {
         let mut reply = below(query, next);
         match &mut reply {
             // A failure that was known at once is as cheap to ask for as to keep.
-            Reply::Now(outcome) => {
-                if let Outcome::Answer(answer) = outcome {
+            Reply::Now(outcome) => match outcome {
+                Outcome::Answer(answer) => {
                     self.keep(query, answer, query.request.now);
                 }
-            }
+                Outcome::Failed(failure) => failure.flags = None,
+                Outcome::Drop | Outcome::Transfer(_) => {}
+            },
             Reply::Later(_) => {
                 let (cache, query) = (self.clone(), query.to_owned());
                 let future = std::mem::replace(&mut reply, Outcome::Drop.into());
@@ -219,6 +222,7 @@ impl Inner {
                             cache.keep(&query.view(), answer, now);
                         }
                         Outcome::Failed(failure) => {
+                            failure.flags = None;
                             cache.keep_failure(&query.view(), failure, now);
                         }
                         Outcome::Drop | Outcome::Transfer(_) => {}
