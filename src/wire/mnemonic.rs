@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TypeWord(pub u16);
 
-/// A class's word: `IN`, or `CLASS1234` where it has none (RFC 3597, 5).
+/// A class's word: `IN`, or `CLASS1234` where it has none of its own (RFC 3597, 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClassWord(pub u16);
 
@@ -108,8 +108,9 @@ impl fmt::Display for TypeWord {
 impl fmt::Display for ClassWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match word_of(CLASSES, self.0) {
-            Some(word) => f.write_str(word),
-            None => write!(f, "CLASS{}", self.0),
+            // The word is that of a type, too.
+            Some(word) if type_number(word).is_none() => f.write_str(word),
+            _ => write!(f, "CLASS{}", self.0),
         }
     }
 }
@@ -249,7 +250,7 @@ mod tests {
         ] {
             assert_eq!(TypeWord(number).to_string(), word, "{number}");
         }
-        for (number, word) in [(1, "IN"), (3, "CH"), (255, "ANY"), (7, "CLASS7")] {
+        for (number, word) in [(1, "IN"), (3, "CH"), (255, "CLASS255"), (7, "CLASS7")] {
             assert_eq!(ClassWord(number).to_string(), word, "{number}");
         }
         assert_eq!(rcode_word(3), Some("NXDOMAIN"));
