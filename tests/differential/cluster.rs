@@ -24,13 +24,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::subject::Subject;
 use api::Api;
-use ask::{Depth, Pair};
+use ask::{Depth, Pair, Sample};
 use compare::Compared;
 use server::Server;
 use variant::{Told, Variant};
 
 /// How many variants run at a time: each keeps about a processor busy.
 const PARALLEL: usize = 2;
+
+/// One in this many questions is asked in a run of all variants. The next variant asks others: each has
+/// its turn in a third of them, which differ in little that concerns one name.
+const ONE_IN: u64 = 3;
 
 /// The departures that this part of the suite holds: headings of docs/departures.md.
 pub(crate) fn departures() -> impl Iterator<Item = &'static str> {
@@ -52,7 +56,9 @@ pub(crate) fn serve_api(manifests: &std::path::Path) -> Result<bool, String> {
 pub(crate) fn suite(filters: &[String]) -> Result<bool, String> {
     let coredns = Subject::named("coredns")?;
     let callsign = Subject::named("callsign")?;
-    let variants = variant::all(seed()?);
+    let seed = number("SEED", 1)?;
+    let one_in = number("ONE_IN", if filters.is_empty() { ONE_IN } else { 1 })?;
+    let variants = variant::all(seed);
     let fits = |variant: &&Variant| {
         filters.is_empty() || filters.iter().any(|filter| variant.title.contains(filter))
     };
@@ -60,7 +66,7 @@ pub(crate) fn suite(filters: &[String]) -> Result<bool, String> {
     if selected.is_empty() {
         return Err(format!("no variant of the cluster fits {filters:?}"));
     }
-    let all = run_all(&selected, &coredns, &callsign)?;
+    let all = run_all(&selected, (&coredns, &callsign), (seed, one_in))?;
     let asked: usize = all.iter().map(|compared| compared.asked).sum();
     let differences: usize = all.iter().map(|compared| compared.differences.len()).sum();
     println!("{asked} questions, {differences} differences");
@@ -77,32 +83,40 @@ pub(crate) fn suite(filters: &[String]) -> Result<bool, String> {
     Ok(differences == 0 && unseen.is_empty())
 }
 
-/// The seed of the random clusters: `SEED`, or always the same.
-fn seed() -> Result<u64, String> {
-    match std::env::var("SEED") {
-        Ok(seed) => seed
+/// A number that the environment may set.
+fn number(name: &str, default: u64) -> Result<u64, String> {
+    match std::env::var(name) {
+        Ok(text) => text
             .parse()
-            .map_err(|error| format!("SEED is `{seed}`: {error}")),
-        Err(_) => Ok(1),
+            .map_err(|error| format!("{name} is `{text}`: {error}")),
+        Err(_) => Ok(default),
     }
 }
 
-/// Runs the variants, some at a time, and prints what comes of each.
+/// Runs the variants, some at a time, and prints what comes of each. Whose turn it is in the first one
+/// is said by the seed.
 fn run_all(
     variants: &[&Variant],
-    coredns: &Subject,
-    callsign: &Subject,
+    (coredns, callsign): (&Subject, &Subject),
+    (seed, one_in): (u64, u64),
 ) -> Result<Vec<Compared>, String> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<Compared>, String> {
         let mut done = Vec::new();
-        while let Some(variant) = variants.get(next.fetch_add(1, Ordering::SeqCst)) {
-            let compared = run(variant, coredns, callsign)
+        loop {
+            let at = next.fetch_add(1, Ordering::SeqCst);
+            let Some(variant) = variants.get(at) else {
+                return Ok(done);
+            };
+            let sample = Sample {
+                one_in: one_in as usize,
+                turn: at.wrapping_add(seed as usize),
+            };
+            let compared = run(variant, sample, coredns, callsign)
                 .map_err(|problem| format!("{}: {problem}", variant.title))?;
             println!("{compared}");
             done.push(compared);
         }
-        Ok(done)
     };
     let done: Vec<_> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..PARALLEL).map(|_| scope.spawn(work)).collect();
@@ -116,7 +130,12 @@ fn run_all(
 }
 
 /// Starts both servers and asks them everything.
-fn run(variant: &Variant, coredns: &Subject, callsign: &Subject) -> Result<Compared, String> {
+fn run(
+    variant: &Variant,
+    sample: Sample,
+    coredns: &Subject,
+    callsign: &Subject,
+) -> Result<Compared, String> {
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let manifests = directory.path().join("manifests");
     variant.data.write(&manifests)?;
@@ -133,7 +152,7 @@ fn run(variant: &Variant, coredns: &Subject, callsign: &Subject) -> Result<Compa
     };
     match variant.depth {
         Depth::Transfers => servers.transfer_all(variant.zones, &names)?,
-        depth => servers.ask_all(&names, depth)?,
+        depth => servers.ask_all(&names, depth, sample)?,
     }
     if servers.compared.answered == 0 {
         return Err("CoreDNS answered nothing: nothing was compared".to_owned());

@@ -9,7 +9,7 @@ use callsign::kubernetes::manifests::Options;
 use serde_json::json;
 
 use crate::api::{Api, Place};
-use crate::differential::cluster::ask::{Depth, Pair};
+use crate::differential::cluster::ask::{Depth, Pair, Sample};
 use crate::differential::cluster::compare::Compared;
 use crate::differential::cluster::data;
 use crate::differential::cluster::exchange::over_udp;
@@ -200,7 +200,8 @@ endpoints: [{{addresses: [{endpoint}]}}]
                 View::Verified | View::Insecure => depth,
                 View::Labelled | View::Exposed => Depth::Brief,
             };
-            pair.ask_all(&names, depth)?;
+            let all = Sample { one_in: 1, turn: 0 };
+            pair.ask_all(&names, depth, all)?;
             if !pair.compared.differences.is_empty() {
                 problems += &format!("{}\n", pair.compared);
             }

@@ -61,6 +61,22 @@ pub(crate) enum Depth {
     Transfers,
 }
 
+/// Which of the questions are asked: each has its turn, as names and types go round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    /// One in this many.
+    pub(crate) one_in: usize,
+    /// Whose turn it is.
+    pub(crate) turn: usize,
+}
+
+impl Sample {
+    /// Whether the name of this number is asked for the type of this number.
+    fn takes(self, name: usize, rtype: usize) -> bool {
+        (name + rtype + self.turn).is_multiple_of(self.one_in.max(1))
+    }
+}
+
 /// A name and a type.
 type Question<'a> = (&'a str, &'a str);
 
@@ -108,13 +124,18 @@ pub(crate) struct Pair {
 
 impl Pair {
     /// Asks both servers for all names, and notes what differs.
-    pub(crate) fn ask_all(&mut self, names: &[String], depth: Depth) -> Result<(), String> {
+    pub(crate) fn ask_all(
+        &mut self,
+        names: &[String],
+        depth: Depth,
+        sample: Sample,
+    ) -> Result<(), String> {
         let (types, shapes) = match depth {
             Depth::Brief => (FEW_TYPES, [].as_slice()),
             Depth::Full => (TYPES, SHAPES),
             Depth::Transfers => return Ok(()),
         };
-        let questions = questions(names, types);
+        let questions = questions(names, types, sample);
         self.ask(&questions, &Shape::udp(""))?;
         for (at, shape) in shapes.iter().enumerate() {
             let sample: Vec<_> = questions.iter().skip(at).step_by(SAMPLE).copied().collect();
@@ -172,10 +193,12 @@ impl Pair {
     }
 }
 
-/// Each name with each type.
-fn questions<'a>(names: &'a [String], types: &[&'a str]) -> Vec<Question<'a>> {
-    let questions = names
-        .iter()
-        .flat_map(|name| types.iter().map(move |rtype| (name.as_str(), *rtype)));
+/// Each name with each type, as far as it is its turn.
+fn questions<'a>(names: &'a [String], types: &[&'a str], sample: Sample) -> Vec<Question<'a>> {
+    let questions = names.iter().enumerate().flat_map(|(at, name)| {
+        let taken = move |(number, _): &(usize, &&str)| sample.takes(at, *number);
+        let types = types.iter().enumerate().filter(taken);
+        types.map(|(_, rtype)| (name.as_str(), *rtype))
+    });
     questions.collect()
 }

@@ -128,18 +128,7 @@ fn imports() -> Value {
         {"name": "dns", "port": 53, "protocol": "UDP"},
     ]);
     let slice = |number: u8, service: &str, cluster: &str, endpoints: Value| {
-        let mut slice = json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "namespace": "default",
-                "name": format!("imported-{service}-{number}"),
-                "labels": {"multicluster.kubernetes.io/service-name": service},
-            },
-            "ports": [{"name": "http", "port": 80}],
-            "endpoints": endpoints,
-        });
-        let labels = &mut slice["metadata"]["labels"];
+        let mut labels = json!({"multicluster.kubernetes.io/service-name": service});
         if !cluster.is_empty() {
             labels["multicluster.kubernetes.io/source-cluster"] = json!(cluster);
         }
@@ -147,7 +136,9 @@ fn imports() -> Value {
         if cluster == "north" {
             labels["kubernetes.io/service-name"] = json!("derived");
         }
-        slice
+        let name = format!("imported-{service}-{number}");
+        let port = json!({"name": "http", "port": 80});
+        slice(["default", &name], labels, port, endpoints)
     };
     let ready = |ip: &str, host: &str| json!({"addresses": [ip], "hostname": host});
     let pod = |ip: &str, name: &str| json!({"addresses": [ip], "targetRef": {"kind": "Pod", "name": name}});
@@ -176,6 +167,24 @@ fn imports() -> Value {
     ]})
 }
 
+/// A slice of this namespace and name, with one port.
+fn slice([namespace, name]: [&str; 2], labels: Value, port: Value, endpoints: Value) -> Value {
+    json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"namespace": namespace, "name": name, "labels": labels},
+        "ports": [port],
+        "endpoints": endpoints,
+    })
+}
+
+/// A slice of a Service of name servers.
+fn dns_slice(place: [&str; 2], service: &str, endpoints: Value) -> Value {
+    let labels = json!({"kubernetes.io/service-name": service});
+    let port = json!({"name": "dns", "port": 53, "protocol": "UDP"});
+    slice(place, labels, port, endpoints)
+}
+
 /// A pod with the address that questions of this suite come from.
 fn pods() -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": [{
@@ -202,17 +211,9 @@ fn outside() -> Value {
         {"name": "dns", "port": 53, "protocol": "UDP"},
     ]);
     let slice = |service: &str, ips: &[std::net::IpAddr]| {
-        json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "namespace": "outside",
-                "name": format!("{service}-1"),
-                "labels": {"kubernetes.io/service-name": service},
-            },
-            "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}],
-            "endpoints": ips.iter().map(|ip| json!({"addresses": [ip]})).collect::<Vec<_>>(),
-        })
+        let endpoints = ips.iter().map(|ip| json!({"addresses": [ip]})).collect();
+        let name = format!("{service}-1");
+        dns_slice(["outside", &name], service, endpoints)
     };
     let v4: Vec<_> = machine_addresses()
         .into_iter()
@@ -254,7 +255,7 @@ fn outside() -> Value {
 /// Services of which this machine is an endpoint: with addresses of their own, and headless.
 fn own() -> Value {
     let (v4, v6): (Vec<_>, Vec<_>) = machine_addresses().into_iter().partition(|ip| ip.is_ipv4());
-    let endpoints = |ips: &[std::net::IpAddr]| -> Vec<Value> {
+    let endpoints = |ips: &[std::net::IpAddr]| -> Value {
         let own = ips
             .iter()
             .map(|ip| json!({"addresses": [ip], "hostname": "this-machine"}));
@@ -262,17 +263,7 @@ fn own() -> Value {
         own.chain(others).collect()
     };
     let slice = |name: &str, service: &str, ips: &[std::net::IpAddr]| {
-        json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "namespace": "kube-system",
-                "name": name,
-                "labels": {"kubernetes.io/service-name": service},
-            },
-            "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}],
-            "endpoints": endpoints(ips),
-        })
+        dns_slice(["kube-system", name], service, endpoints(ips))
     };
     let service = |name: &str, ips: &[&str]| {
         json!({
