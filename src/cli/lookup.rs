@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{Name, RecordType};
 
 use crate::lookup::Names;
 use crate::lookup::admin::Remote;
@@ -39,7 +39,7 @@ pub(super) const SOCKET: &str = "@callsign";
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// The name, as a program has it.
+    /// The name, as a program has it; of an address, its name is asked for.
     name: String,
 
     /// A type to ask for; without it A and AAAA, as programs do.
@@ -153,9 +153,12 @@ fn look_up(arguments: &Arguments) -> Result<Report, String> {
         (None, None) => around.strangers(&conf.servers),
         _ => Vec::new(),
     };
+    let reverse = arguments.reverse();
     let subject = Subject {
-        name: &arguments.name,
-        qtype: arguments.qtype,
+        name: reverse.as_deref().unwrap_or(&arguments.name),
+        qtype: arguments
+            .qtype
+            .or_else(|| reverse.as_ref().map(|_| RecordType::PTR)),
         from: format!("{}, {policy}", pod.path),
         namespace: &pod.namespace,
         domain: &around.domain,
@@ -166,7 +169,12 @@ fn look_up(arguments: &Arguments) -> Result<Report, String> {
         strangers: &strangers,
     };
     let report = Report::new(&subject, asked.names.as_mut());
-    Ok(report.with_service(&subject, asked.names.as_mut()))
+    let mut report = report.with_service(&subject, asked.names.as_mut());
+    if reverse.is_some() && arguments.qtype.is_none() {
+        let advice = "a program that is given an address asks nothing; here its name is asked for";
+        report.advice.insert(0, advice.to_owned());
+    }
+    Ok(report)
 }
 
 /// Who is asked, and what names there are, as far as that is known.
@@ -176,6 +184,13 @@ struct Source {
 }
 
 impl Arguments {
+    /// Where an address leads back to its name, if the name is one and no other type is asked for.
+    fn reverse(&self) -> Option<String> {
+        let is_meant = self.qtype.is_none_or(|qtype| qtype == RecordType::PTR);
+        let address: IpAddr = self.name.parse().ok().filter(|_| is_meant)?;
+        Some(Name::from(address).to_ascii())
+    }
+
     /// Who asks.
     fn pod(&self, cluster: Option<&Cluster>) -> Result<Pod, String> {
         match (&self.from, cluster) {

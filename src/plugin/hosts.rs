@@ -8,7 +8,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
 use self::file::{HostsFile, Location};
-use self::table::{Host, Rules, Table};
+use self::table::{Entry, Host, Rules, Table};
 use super::fall::Fall;
 use super::setup::{Setup, SetupError};
 use crate::answer::{Answer, Data, NameSpec, Origin, RecordSet, Section};
@@ -45,7 +45,8 @@ pub struct Hosts {
     /// Whether types other than A, AAAA and PTR are passed on even for names that exist.
     fall_unsupported: bool,
     file: Arc<HostsFile>,
-    place: Option<Arc<str>>,
+    /// Where the hosts lines of the Corefile stand.
+    inline: Vec<Arc<str>>,
 }
 
 /// `hosts [FILE [ZONES...]] { ... }`.
@@ -59,8 +60,9 @@ struct Config {
     reload: Duration,
     fall: Fall,
     fall_unsupported: bool,
-    /// Hosts lines.
+    /// Hosts lines, and where they stand.
     inline: String,
+    places: Vec<Arc<str>>,
 }
 
 /// Reads the directive, adds the plugin to the block's chain, and asks for the file to be read
@@ -88,14 +90,13 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         let watch = move |stop| file::watch(file, interval, stop);
         setup.shared.task("hosts reload", watch);
     }
-    let place = setup.directive.tokens().first();
     setup.push(Hosts {
         zones: config.zones,
         ttl: config.ttl,
         fall: config.fall,
         fall_unsupported: config.fall_unsupported,
         file,
-        place: place.map(|token| token.place().to_string().into()),
+        inline: config.places,
     });
     Ok(())
 }
@@ -131,6 +132,7 @@ impl Config {
             fall: Fall::default(),
             fall_unsupported: false,
             inline: String::new(),
+            places: Vec::new(),
         };
         let mut unsupported = None;
         while let Some(option) = cursor.next_block() {
@@ -194,6 +196,7 @@ impl Config {
             let help = format!("the line is passed over; the options are: {options}");
             setup.warnings.push(warning.help(help));
         }
+        self.places.push(first.place().to_string().into());
         self.inline.push_str(first.text());
         for word in rest {
             self.inline.push(' ');
@@ -239,7 +242,11 @@ impl Plugin for Hosts {
 
 impl Hosts {
     fn addresses(&self, query: &Query<'_>, host: &Host, held: Option<&Name>) -> Answer {
-        self.note(query);
+        let entry = match query.qtype {
+            RecordType::AAAA => host.v6_entry,
+            _ => host.v4_entry,
+        };
+        self.note(query, entry);
         let data = match query.qtype {
             RecordType::A => host.v4.clone().map(Data::ManyA),
             RecordType::AAAA => host.v6.clone().map(Data::ManyAaaa),
@@ -254,8 +261,8 @@ impl Hosts {
     }
 
     fn pointers(&self, query: &Query<'_>, table: &Table) -> Option<Answer> {
-        let names = table.names(table::address_of(query.lower)?)?;
-        self.note(query);
+        let (names, entry) = table.names(table::address_of(query.lower)?)?;
+        self.note(query, entry);
         let mut answer = Answer::new(query, NAME, Origin::Local).authoritative();
         for name in names.iter() {
             let data = Data::Name(RecordType::PTR, NameSpec::Full(name.clone()));
@@ -273,11 +280,24 @@ impl Hosts {
         }
     }
 
-    fn note(&self, query: &Query<'_>) {
-        query.note(|| Step {
-            plugin: NAME,
-            what: format!("an entry of {} or of the Corefile", self.file.label()),
-            place: self.place.clone(),
+    fn note(&self, query: &Query<'_>, entry: Entry) {
+        query.note(|| {
+            let label = self.file.label();
+            let (what, place) = match entry {
+                Entry::File(line) => (
+                    format!("an entry of {label}"),
+                    Some(format!("{label}:{line}").into()),
+                ),
+                Entry::Inline(number) => (
+                    "an entry of the Corefile".to_owned(),
+                    self.inline.get(number.wrapping_sub(1)).cloned(),
+                ),
+            };
+            Step {
+                plugin: NAME,
+                what,
+                place,
+            }
         });
     }
 }

@@ -65,6 +65,16 @@ fn names_of_the_sample_cluster_are_told_with_their_reasons() {
             ],
         ),
         (
+            "10.96.0.10",
+            0,
+            &[
+                "10.0.96.10.in-addr.arpa. has ",
+                " IN PTR kube-dns.kube-system.svc.cluster.local.",
+                "a program that is given an address asks nothing",
+                "That takes 1 query.",
+            ],
+        ),
+        (
             "database --from production/Pod/nobody",
             2,
             &["there is no production/Pod/nobody"],
@@ -101,10 +111,14 @@ fn json_has_all_of_it() {
 fn a_running_server_tells_its_reasons_and_any_server_its_answers() {
     let socket = format!("@callsign-suite-{}", std::process::id());
     let folder = Folder::new();
+    let hosts = folder.write("hosts", "# Ours\n192.0.2.8 scanner.office\n");
+    let hosts = hosts.display();
     let corefile = folder.write(
         "Corefile",
-        ".:0 {\nbind 127.0.0.1\nhosts {\n192.0.2.9 printer.office\nfallthrough\n}\n\
-         kubernetes cluster.local\n}\n",
+        &format!(
+            ".:0 {{\nbind 127.0.0.1\nhosts {hosts} {{\n192.0.2.9 printer.office\nfallthrough\n}}\n\
+             kubernetes cluster.local\n}}\n"
+        ),
     );
     let manifests = root().join("config/cluster").display().to_string();
     let program = Program::start(&corefile, &["--admin", &socket, "--manifests", &manifests]);
@@ -113,7 +127,17 @@ fn a_running_server_tells_its_reasons_and_any_server_its_answers() {
     ));
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("printer.office is 192.0.2.9"), "{text}");
-    assert!(text.contains("hosts: "), "{text}");
+    let place = format!(
+        "hosts: an entry of the Corefile ({}:4:1)",
+        corefile.display()
+    );
+    assert!(text.contains(&place), "{text}");
+    for name in ["scanner.office", "192.0.2.8"] {
+        let (code, text) = lookup(&format!("{name} --namespace production --admin {socket}"));
+        assert_eq!(code, 0, "{text}");
+        let place = format!("hosts: an entry of {hosts} ({hosts}:2)");
+        assert!(text.contains(&place), "{text}");
+    }
     let (code, text) = lookup(&format!("nginx --namespace default --admin {socket}"));
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("use nginx.nginx"), "{text}");

@@ -99,7 +99,11 @@ impl Report {
 
     fn write_tried(&self, out: &mut String, paint: Paint) -> fmt::Result {
         if self.tried.is_empty() {
-            return writeln!(out, "\nNothing is asked.");
+            let why = match self.resolves {
+                true => ": the library takes it for an address",
+                false => "",
+            };
+            return writeln!(out, "\nNothing is asked{why}.");
         }
         writeln!(out)?;
         let width = self.tried.iter().map(|tried| tried.name.len()).max();
@@ -126,6 +130,9 @@ impl Report {
     }
 
     fn write_cost(&self, out: &mut String) -> fmt::Result {
+        if self.tried.is_empty() {
+            return Ok(());
+        }
         let count = |queries: usize| match queries {
             1 => "1 query".to_owned(),
             queries => format!("{queries} queries"),

@@ -28,24 +28,46 @@ pub(super) struct Lines {
     names: Map<Name, Addresses>,
     /// By the parent of the asterisk.
     wildcards: Map<Name, Addresses>,
-    owners: Map<IpAddr, Vec<Name>>,
+    owners: Map<IpAddr, Owned>,
     /// Entries that no question can find.
     unreachable: usize,
     /// What is wrong, with the number of its line.
     pub(super) faults: Vec<(usize, &'static str)>,
 }
 
+/// The addresses of a name, each family with the line of its first one.
 #[derive(Clone, Debug, Default)]
 struct Addresses {
     v4: Vec<Ipv4Addr>,
+    v4_line: usize,
     v6: Vec<Ipv6Addr>,
+    v6_line: usize,
 }
 
-/// The addresses of a name: of one family at least.
+/// The names of an address, and the line of the first one.
+#[derive(Clone, Debug, Default)]
+struct Owned {
+    names: Vec<Name>,
+    line: usize,
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// In this line of the file, from 1.
+    File(usize),
+    /// In the Corefile: the hosts line of this number, from 1.
+    Inline(usize),
+}
+
+/// The addresses of a name: of one family at least. Each family has an entry; without an address, that
+/// of the other.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
     pub(super) v4: Option<Arc<[Ipv4Addr]>>,
+    pub(super) v4_entry: Entry,
     pub(super) v6: Option<Arc<[Ipv6Addr]>>,
+    pub(super) v6_entry: Entry,
 }
 
 /// What is answered from: the lines of the file, then those of the Corefile.
@@ -53,7 +75,7 @@ pub(super) struct Host {
 pub(super) struct Table {
     names: Map<Name, Host>,
     wildcards: Map<Name, Host>,
-    owners: Map<IpAddr, Arc<[Name]>>,
+    owners: Map<IpAddr, (Arc<[Name]>, Entry)>,
 }
 
 impl Lines {
@@ -76,7 +98,7 @@ impl Lines {
             }
             if let Some(address) = parse_address(first) {
                 for word in words {
-                    if let Err(fault) = lines.add(address, word, rules) {
+                    if let Err(fault) = lines.add((address, word), number, rules) {
                         lines.faults.push((number, fault));
                     }
                 }
@@ -85,7 +107,12 @@ impl Lines {
         lines
     }
 
-    fn add(&mut self, address: IpAddr, word: &[u8], rules: &Rules) -> Result<(), &'static str> {
+    fn add(
+        &mut self,
+        (address, word): (IpAddr, &[u8]),
+        line: usize,
+        rules: &Rules,
+    ) -> Result<(), &'static str> {
         if word.len() > MAX_WORD {
             return Err("a name is too long and is dropped");
         }
@@ -104,7 +131,10 @@ impl Lines {
         }
         let wildcard = text == "*" || text.starts_with("*.");
         if rules.reverse && !wildcard {
-            self.owners.entry(address).or_default().push(name.clone());
+            self.owners
+                .entry(address)
+                .or_default()
+                .push(name.clone(), line);
         }
         // CoreDNS compares text: a name that is written in another way than a question's name is
         // told (escapes that need not be, `@` without one) leads back from its address only.
@@ -118,9 +148,12 @@ impl Lines {
             self.unreachable += 1;
         } else if wildcard {
             let parent = name.view().parent().unwrap_or(NameRef::ROOT).to_name();
-            self.wildcards.entry(parent).or_default().push(address);
+            self.wildcards
+                .entry(parent)
+                .or_default()
+                .push(address, line);
         } else {
-            self.names.entry(name).or_default().push(address);
+            self.names.entry(name).or_default().push(address, line);
         }
         Ok(())
     }
@@ -129,7 +162,8 @@ impl Lines {
     pub(super) fn len(&self) -> usize {
         let addresses = self.names.values().chain(self.wildcards.values());
         let addresses: usize = addresses.map(|each| each.v4.len() + each.v6.len()).sum();
-        self.unreachable + addresses + self.owners.values().map(Vec::len).sum::<usize>()
+        let owned = self.owners.values().map(|owned| owned.names.len());
+        self.unreachable + addresses + owned.sum::<usize>()
     }
 
     /// The addresses of a name: its own; of a family that it has none of, the wildcard's.
@@ -140,9 +174,11 @@ impl Lines {
         {
             if own.v4.is_empty() {
                 own.v4.clone_from(&wildcard.v4);
+                own.v4_line = wildcard.v4_line;
             }
             if own.v6.is_empty() {
                 own.v6.clone_from(&wildcard.v6);
+                own.v6_line = wildcard.v6_line;
             }
         }
         own
@@ -150,20 +186,51 @@ impl Lines {
 }
 
 impl Addresses {
-    fn push(&mut self, address: IpAddr) {
+    fn push(&mut self, address: IpAddr, line: usize) {
         match address {
-            IpAddr::V4(address) => self.v4.push(address),
-            IpAddr::V6(address) => self.v6.push(address),
+            IpAddr::V4(address) => {
+                if self.v4.is_empty() {
+                    self.v4_line = line;
+                }
+                self.v4.push(address);
+            }
+            IpAddr::V6(address) => {
+                if self.v6.is_empty() {
+                    self.v6_line = line;
+                }
+                self.v6.push(address);
+            }
         }
     }
 
-    fn then(mut self, other: Self) -> Host {
-        self.v4.extend(other.v4);
-        self.v6.extend(other.v6);
+    /// Those of the file, and then those of the Corefile.
+    fn then(mut self, inline: Self) -> Host {
+        let entry = |in_file: bool, line, is_inline: bool, inline_line| match (in_file, is_inline) {
+            (true, _) => Some(Entry::File(line)),
+            (false, true) => Some(Entry::Inline(inline_line)),
+            (false, false) => None,
+        };
+        let (has4, has6) = (!self.v4.is_empty(), !self.v6.is_empty());
+        let v4 = entry(has4, self.v4_line, !inline.v4.is_empty(), inline.v4_line);
+        let v6 = entry(has6, self.v6_line, !inline.v6.is_empty(), inline.v6_line);
+        self.v4.extend(inline.v4);
+        self.v6.extend(inline.v6);
+        let any = v4.or(v6).unwrap_or(Entry::File(0));
         Host {
             v4: (!self.v4.is_empty()).then(|| self.v4.into()),
+            v4_entry: v4.unwrap_or(any),
             v6: (!self.v6.is_empty()).then(|| self.v6.into()),
+            v6_entry: v6.unwrap_or(any),
         }
+    }
+}
+
+impl Owned {
+    fn push(&mut self, name: Name, line: usize) {
+        if self.names.is_empty() {
+            self.line = line;
+        }
+        self.names.push(name);
     }
 }
 
@@ -188,8 +255,13 @@ impl Table {
         for address in file.owners.keys().chain(inline.owners.keys()) {
             let of = |lines: &Lines| lines.owners.get(address).cloned().unwrap_or_default();
             if !table.owners.contains_key(address) {
-                let names = [of(file), of(inline)].concat();
-                table.owners.insert(*address, names.into());
+                let (file, inline) = (of(file), of(inline));
+                let entry = match file.names.is_empty() {
+                    true => Entry::Inline(inline.line),
+                    false => Entry::File(file.line),
+                };
+                let names = [file.names, inline.names].concat();
+                table.owners.insert(*address, (names.into(), entry));
             }
         }
         table
@@ -205,9 +277,10 @@ impl Table {
         Some((host, None))
     }
 
-    /// The names of an address.
-    pub(super) fn names(&self, address: IpAddr) -> Option<&Arc<[Name]>> {
-        self.owners.get(&address)
+    /// The names of an address, and where the first one stands.
+    pub(super) fn names(&self, address: IpAddr) -> Option<(&Arc<[Name]>, Entry)> {
+        let (names, entry) = self.owners.get(&address)?;
+        Some((names, *entry))
     }
 }
 

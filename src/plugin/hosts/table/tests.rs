@@ -32,7 +32,9 @@ fn addresses(table: &Table, name: &str) -> Vec<String> {
 }
 
 fn names(table: &Table, address: &str) -> Vec<String> {
-    let names = table.names(address.parse().unwrap());
+    let names = table
+        .names(address.parse().unwrap())
+        .map(|(names, _)| names);
     names
         .iter()
         .flat_map(|names| names.iter())
