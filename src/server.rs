@@ -305,12 +305,16 @@ impl Server {
         // What the metadata of a block adds stays when its filters refuse, as in CoreDNS.
         let mut entered: Option<Query<'_>> = None;
         for zone in self.zones.above(query.lower) {
-            if zone.name.view().is_root() && parent_of_ds.is_some() {
-                // As in CoreDNS, the root's block is nobody's parent.
+            // As in CoreDNS, the root's blocks are for what is left over, and nobody's parent.
+            let is_last = zone.name.view().is_root() && !query.lower.is_root();
+            if is_last && parent_of_ds.is_some() {
                 break;
             }
             for block in &zone.blocks {
                 if block.chain.is_empty() {
+                    if is_last {
+                        continue;
+                    }
                     return self.refuse(query);
                 }
                 if let Some(with) = block.enter(entered.as_ref().unwrap_or(query)) {
@@ -320,7 +324,7 @@ impl Server {
                 if !block.filters.iter().all(|filter| filter.accepts(query)) {
                     continue;
                 }
-                if query.qtype != RecordType::DS {
+                if query.qtype != RecordType::DS || is_last {
                     query.note(|| block.step(&self.label));
                     return block.chain.start().serve(query);
                 }
