@@ -9,6 +9,7 @@
 //!                                                      ├─ reach:    what no question comes to
 //!                                                      ├─ upstream: who would ask himself
 //!                                                      ├─ pairs:    what lacks its other half
+//!                                                      ├─ words:    what is read as something else
 //!                                                      └─ hint:     the lesser things
 //! ```
 //!
@@ -24,6 +25,7 @@ mod pairs;
 mod reach;
 mod upstream;
 mod usage;
+mod words;
 
 pub use elsewhere::Elsewhere;
 pub use explain::{Explanation, Step, explain};
@@ -75,6 +77,10 @@ pub const RULES: &[(&str, &str)] = &[
         pairs::AUTOPATH_BLIND,
         "autopath does not learn where a question comes from.",
     ),
+    (
+        words::MISREAD_WORD,
+        "A word is read as something else than it looks like.",
+    ),
     (elsewhere::MISSING_FILE, "A file is not on this machine."),
     ("unset-variable", "An environment variable is not set."),
     ("import-nothing", "An import matches no file."),
@@ -106,6 +112,7 @@ pub fn findings(
     for block in &blocks {
         never::find(block, &mut findings);
         pairs::find(block, &mut findings);
+        words::find(block, &mut findings);
         upstream::find(block, dns_port, environment, &mut findings);
     }
     reach::find(&blocks, dns_port, &mut findings);

@@ -3,6 +3,7 @@
 //! A plugin is one file here, one line in [`REGISTRY`], and one page in `docs/plugins`.
 
 pub mod acl;
+mod advice;
 pub mod any;
 pub mod auto;
 pub mod autopath;
@@ -51,6 +52,7 @@ pub mod view;
 pub mod whoami;
 
 use crate::corefile::Directive;
+pub use advice::advised;
 use setup::{Setup, SetupError};
 
 /// A directive and the plugin behind it.

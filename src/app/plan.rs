@@ -123,12 +123,16 @@ pub fn plan(corefile: &Corefile, inputs: Inputs<'_>) -> Result<Plan, Errors> {
 #[must_use]
 pub fn all_errors(errors: Errors, inputs: Inputs<'_>) -> Errors {
     let of_plugins = errors.readable().map(|readable| plan(readable, inputs));
+    let of_language = errors.errors().iter().cloned();
+    let mut all: Vec<_> = of_language
+        .map(|error| plugin::advised(error, None))
+        .collect();
     match of_plugins {
-        Some(Err(more)) => Errors::new(
-            [errors.errors(), more.errors()].concat(),
-            more.warnings().to_vec(),
-        ),
-        _ => errors,
+        Some(Err(more)) => {
+            all.extend_from_slice(more.errors());
+            Errors::new(all, more.warnings().to_vec())
+        }
+        _ => Errors::new(all, errors.warnings().to_vec()),
     }
 }
 
@@ -217,7 +221,8 @@ impl Context<'_> {
             if let Err(first) = set_up(directive, &mut told) {
                 let again = |rest: &Directive| set_up(rest, &mut Vec::new());
                 let found = further::errors(directive, first, again).into_iter();
-                errors.extend(found.map(|error| error.prefixed(&name)));
+                let advised = found.map(|error| plugin::advised(error, Some(entry.name)));
+                errors.extend(advised.map(|error| error.prefixed(&name)));
             }
             let told = told.into_iter();
             warnings.extend(told.map(|warning| warning.prefixed(&name)));

@@ -158,6 +158,50 @@ fn a_forward_behind_a_broader_one_is_shadowed() {
 }
 
 #[test]
+fn words_that_are_read_as_something_else_are_told() {
+    assert_warned(&[
+        (
+            "a duration where seconds stand",
+            ". {\n cache 5m\n whoami\n}",
+            &["2 warning misread-word: '5m' is read as the zone that is cached"],
+        ),
+        (
+            "the seconds behind a zone",
+            "a.org {\n cache a.org 30\n whoami\n}\n. {\n cache 30 b.org 30\n whoami\n}",
+            &[
+                "6 warning misread-word: '30' is read as the zone that is cached",
+                "2 warning unreached-zone: 'cache' is never asked for '30'",
+            ],
+        ),
+        (
+            "a level where a domain stands",
+            ". {\n log debug\n log a.org\n whoami\n}",
+            &["2 warning misread-word: 'debug' is read as a domain: only its names are logged"],
+        ),
+        (
+            "a star that is no wildcard",
+            ". {\n rewrite name *.a b\n rewrite stop name suffix .a .b\n rewrite name regex .* b\n forward *.a 192.0.2.1\n}",
+            &[
+                "2 warning misread-word: the '*' in '*.a' stands for itself",
+                "5 warning misread-word: the '*' in '*.a' stands for itself",
+            ],
+        ),
+        (
+            "a name is missing",
+            ". {\n rewrite name exact a.org\n whoami\n}",
+            &["2 warning misread-word: 'exact' is read as the name that is rewritten"],
+        ),
+        (
+            "quotes of a word processor",
+            ". {\n nsid \u{201c}a\u{201d}\n whoami\n}",
+            &[
+                "2 warning misread-word: the quotation marks in \u{201c}a\u{201d} belong to the word",
+            ],
+        ),
+    ]);
+}
+
+#[test]
 fn zones_and_blocks_that_no_question_reaches_are_told() {
     assert_warned(&[
         (

@@ -107,6 +107,10 @@ impl Key {
                 error.help("a comma stands right behind its key, without white space")
             } else if rest.starts_with(':') {
                 error.help(format!("for all names, write the root zone: .{rest}"))
+            } else if text.len() > 1 && text.ends_with('{') {
+                error.help("put white space before the '{'")
+            } else if text.contains(',') {
+                error.help("write a key for each port: .:53 .:5353")
             } else {
                 error
             }
@@ -138,6 +142,32 @@ impl Key {
         }
     }
 
+    /// What people mean by keys that are legal, and name zones that nobody asks for.
+    fn advice(&self) -> Option<&'static str> {
+        let text = self.text.as_str();
+        let host = text.rsplit_once("://").map_or(text, |(_, host)| host);
+        let host = host.trim_start_matches('[');
+        let host = host.split([']', '/']).next().unwrap_or(host);
+        let is_v4 = |host: &str| host.parse::<std::net::Ipv4Addr>().is_ok();
+        let is_address = is_v4(host.split(':').next().unwrap_or(host))
+            || host.parse::<std::net::Ipv6Addr>().is_ok();
+        if is_address {
+            Some("a key is a zone; the address to listen on is that of bind")
+        } else if text.contains("://") {
+            Some(
+                "this is no scheme, but a part of the zone's name; there are dns://, tls://, https:// and quic://",
+            )
+        } else if text.contains(',') {
+            Some("put white space between keys: a comma within a word belongs to the name")
+        } else if text.starts_with('*') {
+            Some(
+                "'*' stands for itself: a zone is for all names below it, and '.' for all there are",
+            )
+        } else {
+            None
+        }
+    }
+
     /// A warning for each zone that no host could have (RFC 1035, 2.3.1), in CoreDNS's words.
     pub(super) fn odd_zones(&self) -> impl Iterator<Item = Diagnostic> {
         self.zones
@@ -145,7 +175,11 @@ impl Key {
             .filter(|zone| !is_preferred_syntax(zone))
             .map(|zone| {
                 let message = format!("Domain {zone:?} does not follow RFC1035 preferred syntax");
-                Diagnostic::warning(message).at(&self.place)
+                let warning = Diagnostic::warning(message).at(&self.place);
+                match self.advice() {
+                    Some(advice) => warning.help(advice),
+                    None => warning,
+                }
             })
     }
 }

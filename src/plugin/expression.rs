@@ -23,7 +23,7 @@ mod parser;
 mod value;
 
 use super::language::Fault;
-use crate::corefile::{Diagnostic, Token};
+use crate::corefile::{Diagnostic, Severity, Token};
 use crate::query::Query;
 
 pub(super) use eval::EvalError;
@@ -65,19 +65,27 @@ pub(super) struct Expression {
 
 impl Expression {
     /// Reads the expression that words of a directive hold, as if there were one space between
-    /// each.
+    /// each. What can only fail for each query is a warning.
     ///
     /// # Errors
     /// It is no expression, or its types do not fit.
-    pub(super) fn of_tokens(words: &[&Token], scope: &Scope) -> Result<Self, Diagnostic> {
+    pub(super) fn of_tokens(
+        words: &[&Token],
+        scope: &Scope,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Result<Self, Diagnostic> {
         let texts: Vec<&str> = words.iter().map(|word| word.text()).collect();
         let text = texts.join(" ");
-        Self::compile(&text, scope).map_err(|fault| tell(fault, words, &text))
+        let mut doubts = Vec::new();
+        let compiled = Self::compile(&text, scope, &mut doubts);
+        let doubts = doubts.into_iter().map(|doubt| tell(doubt, words, &text));
+        warnings.extend(doubts.map(|doubt| doubt.graded(Severity::Warning)));
+        compiled.map_err(|fault| tell(fault, words, &text))
     }
 
-    fn compile(text: &str, scope: &Scope) -> Result<Self, Fault> {
+    fn compile(text: &str, scope: &Scope, doubts: &mut Vec<Fault>) -> Result<Self, Fault> {
         let node = parser::parse(text)?;
-        let (code, gives) = check::check(&node, scope)?;
+        let (code, gives) = check::check(&node, scope, doubts)?;
         Ok(Self { code, gives })
     }
 

@@ -54,7 +54,8 @@ impl Rules {
             "response" => &mut self.response,
             other => {
                 let message = format!("invalid selector={other} should be query or response");
-                return Err(word.err(format!("setting up rule: {message}")));
+                let error = word.err(format!("setting up rule: {message}"));
+                return Err(error.help("write response set aa, or query clear rd"));
             }
         };
         let Some(action) = cursor.next_arg() else {

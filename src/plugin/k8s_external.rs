@@ -11,7 +11,7 @@ use super::kubernetes::Cluster;
 use super::setup::{Setup, SetupError};
 use crate::answer::{Answer, Data, ExtendedError, NameSpec, Origin, RecordSet, Section};
 use crate::chain::{Failure, Next, Plugin, Reply};
-use crate::corefile::Cursor;
+use crate::corefile::{Cursor, Diagnostic};
 use crate::kubernetes::name::reverse;
 use crate::name::{Labels, Name};
 use crate::query::{Query, Step};
@@ -105,10 +105,18 @@ impl Config {
                 let Some(word) = arguments.first() else {
                     return Err(cursor.arg_err());
                 };
-                self.apex = Name::from_text(word.text()).map_err(|error| {
-                    let error = word.err(format!("{:?} is no name: {error}", word.text()));
-                    error.help("one label is usual: dns")
-                })?;
+                // CoreDNS takes any word, and can write no answer that has it.
+                match Name::from_text(word.text()) {
+                    Ok(apex) => self.apex = apex,
+                    Err(error) => {
+                        let text = word.text();
+                        let warning = format!("{text:?} is no name: {error}; '{APEX}' is taken");
+                        let warning = Diagnostic::warning(warning).at(word.place());
+                        setup
+                            .warnings
+                            .push(warning.help("one label is usual: apex dns"));
+                    }
+                }
             }
             "headless" => self.headless = true,
             "fallthrough" => self.fall = Fall::read(setup, &cursor.remaining_args()),

@@ -31,9 +31,15 @@ const POSIX_CLASSES: [&str; 14] = [
 pub(super) fn of_token(token: &Token, text: &str) -> Result<Regex, Diagnostic> {
     compile(text).map_err(|reason| match text.len() > LONGEST {
         true => token.err(reason).help("split it into several rules"),
-        false => token
-            .err(format!("invalid regex matching pattern: {text}: {reason}"))
-            .help("the syntax is RE2's: https://github.com/google/re2/wiki/Syntax"),
+        false => {
+            let looks_around = ["(?=", "(?!", "(?<=", "(?<!"];
+            let help = match looks_around.iter().any(|sign| text.contains(sign)) {
+                true => "RE2's patterns do not look ahead or behind: match more, and pass on what is not meant",
+                false => "the syntax is RE2's: https://github.com/google/re2/wiki/Syntax",
+            };
+            let message = format!("invalid regex matching pattern: {text}: {reason}");
+            token.err(message).help(help)
+        }
     })
 }
 

@@ -33,7 +33,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
                 .arg_err()
                 .help("an expression follows: expr type() == 'A'"));
         }
-        let condition = Expression::of_tokens(&words, &Scope::default())?;
+        let condition = Expression::of_tokens(&words, &Scope::default(), setup.warnings)?;
         setup
             .warnings
             .extend(condition.warn_unless_condition(&words));

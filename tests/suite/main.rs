@@ -12,6 +12,7 @@ mod cli;
 mod decode;
 mod docs;
 mod faults;
+mod field;
 mod guide;
 mod house;
 mod lifecycle;

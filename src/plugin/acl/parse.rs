@@ -35,7 +35,9 @@ fn policy(word: &Token, mut words: &[&Token]) -> Result<Policy, Diagnostic> {
         _ => {
             let text = word.text();
             let expected = "expect 'allow', 'block', 'filter' or 'drop'";
-            return Err(word.err(format!("unexpected token {text:?}; {expected}")));
+            let error = word.err(format!("unexpected token {text:?}; {expected}"));
+            let help = "block answers REFUSED, filter without data, drop not at all";
+            return Err(error.help(help));
         }
     };
     let (mut types, mut networks) = (None, None);

@@ -57,12 +57,18 @@ pub(super) enum Each {
     FindIndex,
 }
 
-/// The code of an expression, and the type of what it gives.
-pub(super) fn check(node: &Node, scope: &Scope) -> Result<(Code, Type), Fault> {
+/// The code of an expression, and the type of what it gives. What will fail for each query, and is
+/// no error yet, is put to `doubts`.
+pub(super) fn check(
+    node: &Node,
+    scope: &Scope,
+    doubts: &mut Vec<Fault>,
+) -> Result<(Code, Type), Fault> {
     let mut checker = Checker {
         scope,
         elements: Vec::new(),
         locals: Vec::new(),
+        doubts,
     };
     checker.check(node)
 }
@@ -73,6 +79,7 @@ struct Checker<'s> {
     elements: Vec<(Type, bool)>,
     /// The variables of the `let`s around.
     locals: Vec<(String, Type)>,
+    doubts: &'s mut Vec<Fault>,
 }
 
 type Checked = Result<(Code, Type), Fault>;
@@ -291,18 +298,25 @@ impl Checker<'_> {
             Gives::Element => element_of(types.first()),
             Gives::Same => same(&types),
         };
-        // What CoreDNS would find out for each query: the network is none.
         if signature.function == Function::InCidr
             && let [_, Code::Constant(Value::Text(text))] = codes.as_slice()
         {
-            let place = arguments.get(1).map_or(at, |node| &node.at).clone();
-            let net = text.parse::<IpNet>().map_err(|_| {
-                Fault::new(format!("invalid CIDR address: {text}"), place)
-                    .help("write an address and a prefix length: 10.0.0.0/8")
-            })?;
-            codes.truncate(1);
-            if let Some(address) = codes.pop() {
-                return Ok((Code::InNet(Box::new(address), net), Type::Bool));
+            match text.parse::<IpNet>() {
+                Ok(net) => {
+                    codes.truncate(1);
+                    if let Some(address) = codes.pop() {
+                        return Ok((Code::InNet(Box::new(address), net), Type::Bool));
+                    }
+                }
+                // As in CoreDNS, asking it fails, and the Corefile is taken.
+                Err(_) => {
+                    let place = arguments.get(1).map_or(at, |node| &node.at).clone();
+                    let message =
+                        format!("incidr fails for each query: invalid CIDR address: {text}");
+                    let doubt = Fault::new(message, place);
+                    let help = "write an address and a prefix length: 10.0.0.0/8";
+                    self.doubts.push(doubt.help(help));
+                }
             }
         }
         Ok((Code::Call(signature.function, codes), gives))

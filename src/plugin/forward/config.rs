@@ -219,8 +219,23 @@ impl<'t> Stanza<'t> {
             warnings.push(warning.help("write a forward for each of its octets"));
         }
         self.to = cursor.remaining_args();
+        let is_address = || from.text().parse::<std::net::IpAddr>().is_ok();
+        if is_address() {
+            let text = from.text();
+            let warning = format!("'{text}' is read as the domain that is forwarded");
+            let help = format!("write the domain before the upstreams: forward . {text}");
+            let warning = Diagnostic::warning(warning).at(from.place());
+            warnings.push(warning.help(help));
+        }
         match self.to.is_empty() {
-            true => Err(cursor.arg_err()),
+            true if is_address() => {
+                let help = format!("write the domain first: forward . {}", from.text());
+                Err(cursor.arg_err().help(help))
+            }
+            true => {
+                let help = "name upstreams: forward . 192.0.2.1, or forward . /etc/resolv.conf";
+                Err(cursor.arg_err().help(help))
+            }
             false => Ok(()),
         }
     }

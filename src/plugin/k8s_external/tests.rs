@@ -1,6 +1,7 @@
 //! What cannot be used; the answers are held by the differential suite.
 
-use crate::testing::setup_error;
+use crate::corefile::{Diagnostic, Memory};
+use crate::testing::{planned, setup_error};
 
 #[test]
 fn what_cannot_be_used_is_told() {
@@ -27,11 +28,6 @@ fn what_cannot_be_used_is_told() {
             "Wrong argument count or unexpected line ending after 'apex'",
         ),
         (
-            "k8s_external {\napex a..b\n}",
-            "3:6",
-            "\"a..b\" is no name: a label is empty",
-        ),
-        (
             "k8s_external {\nupstream\n}",
             "3:1",
             "unknown property 'upstream'",
@@ -41,4 +37,14 @@ fn what_cannot_be_used_is_told() {
         let expected = format!("Corefile:{place}: error: plugin/k8s_external: {message}");
         assert_eq!(error, expected, "{lines}");
     }
+}
+
+#[test]
+fn an_apex_that_is_no_name_is_warned_of() {
+    let text = ". {\nkubernetes cluster.local\nk8s_external x {\napex a..b\n}\n}";
+    let plan = planned(text, &Memory::default()).unwrap();
+    let warnings: Vec<_> = plan.warnings.iter().map(Diagnostic::headline).collect();
+    let warning = "Corefile:4:6: warning: plugin/k8s_external: \"a..b\" is no name: a label is \
+                   empty; 'dns' is taken";
+    assert_eq!(warnings, [warning]);
 }

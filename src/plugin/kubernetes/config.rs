@@ -220,7 +220,32 @@ fn endpoint(cursor: &mut Cursor<'_>, setup: &mut Setup<'_>) -> Result<String, Di
         ));
         setup.warnings.push(warning.at(more.place()));
     }
+    if !url.text().is_empty() && !is_endpoint(url.text()) {
+        let text = url.text();
+        let error = url.err(format!("host must be a URL or a host:port pair: {text:?}"));
+        return Err(error.help("write https://ADDRESS:6443"));
+    }
     Ok(url.text().to_owned())
+}
+
+/// Whether CoreDNS's client takes a text for an API server: a URL, or else what would be one with
+/// `http://` before it, and without a path.
+fn is_endpoint(text: &str) -> bool {
+    let host = |rest: &str| -> (bool, usize) {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let host = rest.get(..end).unwrap_or_default();
+        let port = host.rsplit(']').next().unwrap_or(host);
+        let port = port.rsplit_once(':').map_or("", |(_, port)| port);
+        (port.bytes().all(|byte| byte.is_ascii_digit()), end)
+    };
+    if let Some((scheme, rest)) = text.split_once("://")
+        && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && let (true, 1..) = host(rest)
+    {
+        return true;
+    }
+    let (has_port, end) = host(text);
+    has_port && matches!(text.get(end..), Some("" | "/"))
 }
 
 /// The text of a file, where it is here. As in CoreDNS, a relative path starts at the working
@@ -319,7 +344,10 @@ fn limit(cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
     let name = cursor.text();
     let token = one(cursor)?;
     let is_number = if name == "apiserver_qps" {
-        token.text().parse::<f32>().is_ok()
+        // As in Go, digits may be apart by one '_'.
+        let text = token.text();
+        let is_apart = !text.contains("__") && !text.starts_with('_') && !text.ends_with('_');
+        is_apart && text.replace('_', "").parse::<f32>().is_ok()
     } else {
         token.text().parse::<i64>().is_ok()
     };

@@ -75,7 +75,10 @@ fn head(
     };
     let Some(number) = type_number(qtype.text()) else {
         let error = qtype.err(format!("invalid RR class {}", qtype.text()));
-        return Err(error.help("types are written in capitals: AAAA; ANY is all"));
+        return Err(error.help(match qtype.text().contains(',') {
+            true => "one type stands here: write a template for each",
+            false => "types are written in capitals: AAAA; ANY is all",
+        }));
     };
     let zones = setup.zones(&cursor.remaining_args());
     let with_text = |zone: Name| {
@@ -110,10 +113,10 @@ fn option(
                 template.patterns.push((word.text().into(), regex));
             }
         }
-        "var" => template.variables.push(variable(cursor, scope)?),
+        "var" => template.variables.push(variable(setup, cursor, scope)?),
         "expr" => {
             let words = some(cursor)?;
-            let condition = Expression::of_tokens(&words, scope)?;
+            let condition = Expression::of_tokens(&words, scope, setup.warnings)?;
             setup
                 .warnings
                 .extend(condition.warn_unless_condition(&words));
@@ -129,7 +132,10 @@ fn option(
             let number = rcode_number(word.text());
             let number = number.ok_or_else(|| {
                 let error = word.err(format!("unknown rcode {}", word.text()));
-                error.help("codes are written in capitals: NXDOMAIN")
+                error.help(match word.text().eq_ignore_ascii_case("NODATA") {
+                    true => "no data is NOERROR without an answer: rcode NOERROR",
+                    false => "codes are written in capitals: NXDOMAIN",
+                })
             })?;
             template.rcode = number.into();
         }
@@ -166,7 +172,11 @@ fn records(
 }
 
 /// `var NAME EXPRESSION`.
-fn variable(cursor: &mut Cursor<'_>, scope: &mut Scope) -> Result<Variable, Diagnostic> {
+fn variable(
+    setup: &mut Setup<'_>,
+    cursor: &mut Cursor<'_>,
+    scope: &mut Scope,
+) -> Result<Variable, Diagnostic> {
     let words = cursor.remaining_args();
     let [name, words @ ..] = words.as_slice() else {
         return Err(cursor.arg_err());
@@ -188,7 +198,7 @@ fn variable(cursor: &mut Cursor<'_>, scope: &mut Scope) -> Result<Variable, Diag
         let error = name.err(format!("variable name {text:?} is reserved"));
         return Err(error.help("give the variable another name"));
     }
-    let expression = Expression::of_tokens(words, scope)?;
+    let expression = Expression::of_tokens(words, scope, setup.warnings)?;
     scope
         .variables
         .push((text.to_owned(), expression.gives.clone()));

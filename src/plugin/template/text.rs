@@ -88,6 +88,12 @@ impl Text {
     ) -> Result<Self, Diagnostic> {
         let (text, faults) = Self::parse(word.text()).map_err(|mut fault| {
             fault.message = format!("could not compile template: {}", fault.message);
+            let text = word.text();
+            if !word.is_quoted() && text.contains("{{") && !text.contains("}}") {
+                fault.help = Some("put double quotes around the whole record".to_owned());
+            } else if text.matches("{{").count() > text.matches("}}").count() {
+                fault.help = Some("close each '{{' by '}}'".to_owned());
+            }
             tell(fault, Diagnostic::error, word)
         })?;
         let faults = faults.into_iter();

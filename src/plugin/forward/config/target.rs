@@ -134,7 +134,7 @@ impl TargetReader<'_> {
         if is_host_name(text) {
             return Ok(vec![Found::Host(text.to_owned())]);
         }
-        if text.contains('/') {
+        if text.contains('/') && !text.contains("://") {
             let text = format!("cannot read {text}: {error}");
             let help = "name a file like /etc/resolv.conf, or an address";
             return Err(token.err(text).help(help));
@@ -160,10 +160,36 @@ impl TargetReader<'_> {
 }
 
 fn refusal(token: &Token, error: String) -> Diagnostic {
-    token.err(error).expected(
+    let text = token.text();
+    let error = token.err(error).expected(
         "IP[:PORT], SCHEME://IP[:PORT] with dns, tls, https or quic, a host name or a file",
-        format_args!("'{}'", token.text()),
-    )
+        format_args!("'{text}'"),
+    );
+    match advice(text) {
+        Some(advice) => error.help(advice),
+        None => error,
+    }
+}
+
+/// What people write where an upstream is wanted, and what they mean.
+fn advice(text: &str) -> Option<String> {
+    let scheme = text.split_once("://");
+    Some(match scheme {
+        _ if text.contains("${") => "a variable is written {$NAME}".to_owned(),
+        _ if text.contains(',') => {
+            "upstreams stand apart by white space, without commas".to_owned()
+        }
+        _ if text.ends_with(';') => "a line ends without a ';'".to_owned(),
+        _ if text.ends_with('{') => "put white space before the '{'".to_owned(),
+        Some(("udp" | "tcp", address)) => {
+            format!("write {address}: the options prefer_udp and force_tcp say how it is asked")
+        }
+        Some(("https", rest)) => {
+            let host = rest.split('/').next().unwrap_or(rest);
+            format!("leave the path out: https://{host}")
+        }
+        _ => return None,
+    })
 }
 
 /// `tls://9.9.9.9%name:853` without the name.

@@ -513,6 +513,13 @@ fn what_the_directive_may_say() {
             "x {\napiserver_qps -1\n}",
             "3:15: apiserver_qps must be >= 0",
         ),
+        ("x {\napiserver_qps 1_000\n}", "ok"),
+        ("x {\napiserver_qps 1__0\n}", "3:15: invalid apiserver_qps"),
+        ("x {\nendpoint 192.0.2.1:6443\n}", "ok"),
+        ("x {\nendpoint https://[2001:db8::1]:6443/path\n}", "ok"),
+        ("x {\nendpoint /run/x\n}", "3:10: host must be a URL"),
+        ("x {\nendpoint https://\n}", "3:10: host must be a URL"),
+        ("x {\nendpoint http://x:port\n}", "3:10: host must be a URL"),
         ("x {\nkubeconfig a b c\n}", "3:16: Wrong argument count"),
         ("x {\nresyncperiod 5\n}", "3:1: unknown property"),
         (
