@@ -32,6 +32,26 @@ pub const SIZE_BUCKETS: [f64; 14] = [
     0.0, 100.0, 200.0, 300.0, 400.0, 511.0, 1023.0, 2047.0, 4095.0, 8291.0, 16e3, 32e3, 48e3, 64e3,
 ];
 
+/// The places of a histogram of sizes: one for each of [`SIZE_BUCKETS`], and one for what is above.
+pub const SIZE_PLACES: usize = SIZE_BUCKETS.len() + 1;
+
+/// The place of a number of bytes in a histogram of sizes.
+#[inline]
+#[must_use]
+pub fn size_place(bytes: usize) -> usize {
+    const EDGES: [usize; SIZE_BUCKETS.len()] = {
+        let mut edges = [0; SIZE_BUCKETS.len()];
+        let mut at = 0;
+        while at < edges.len() {
+            edges[at] = SIZE_BUCKETS[at] as usize;
+            at += 1;
+        }
+        edges
+    };
+    let place = EDGES.iter().position(|edge| bytes <= *edge);
+    place.unwrap_or(EDGES.len())
+}
+
 /// Label names and values, in any order; they are told in the order of their names.
 pub type Labels<'l> = &'l [(&'static str, &'l str)];
 
@@ -110,6 +130,12 @@ impl Counter {
         self.0.add(row, 0, 1);
     }
 
+    /// Adds `amount` in this thread's row, which is at hand.
+    #[inline]
+    pub fn add_in(&self, row: Row, amount: u64) {
+        self.0.add(row, 0, amount);
+    }
+
     /// Adds `amount`.
     #[inline]
     pub fn add(&self, amount: u64) {
@@ -153,10 +179,13 @@ impl Histogram {
         self.count(Row::here(), value, (1, (value * self.scale) as u64));
     }
 
-    /// Counts a number of bytes in this thread's row, which is at hand; the edges are in bytes.
-    #[inline]
-    pub fn observe_bytes(&self, row: Row, bytes: usize) {
-        self.count(row, bytes as f64, (1, bytes as u64));
+    /// Counts so many values of each place, whose sum is so many bytes; the edges are in bytes.
+    pub fn observe_sizes(&self, row: Row, places: &[u32; SIZE_PLACES], bytes: u64) {
+        debug_assert_eq!(self.edges.len() + 1, SIZE_PLACES);
+        for (at, times) in places.iter().enumerate().filter(|(_, times)| **times > 0) {
+            self.cells.add(row, at, u64::from(*times));
+        }
+        self.cells.add(row, self.edges.len() + 1, bytes);
     }
 
     /// Counts a time; the edges are in seconds.
@@ -184,12 +213,6 @@ impl Histogram {
             .unwrap_or(self.edges.len());
         self.cells.add(row, bucket, times);
         self.cells.add(row, self.edges.len() + 1, units);
-    }
-
-    /// Whether both count in one place.
-    #[inline]
-    fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.cells, &other.cells)
     }
 
     /// How many values were counted.

@@ -166,20 +166,40 @@ fn the_process_tells_of_itself() {
 }
 
 #[test]
-fn the_times_of_a_batch_are_counted_at_its_end() {
-    let registry = Registry::default();
-    let histogram = registry.histogram(TIMES, &TIME_BUCKETS, &[]);
+fn a_batch_is_settled_at_its_end() {
+    thread_local! {
+        static TIMES: std::cell::RefCell<Vec<Duration>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+    let settle = |time| TIMES.with_borrow_mut(|times| times.push(time));
+    let count = || TIMES.with_borrow(Vec::len);
     let now = tokio::time::Instant::now();
     let earlier = now - Duration::from_millis(700);
-    let batch = Batch::open(now);
-    histogram.observe_since(now);
-    histogram.observe_since(now);
-    assert_eq!(histogram.total(), 0, "those of the batch wait");
-    histogram.observe_since(earlier);
-    assert_eq!(histogram.total(), 1, "what came before it does not");
-    assert!(histogram.sum() >= 0.7, "{}", histogram.sum());
+    let batch = Batch::open(earlier);
+    assert!(Batch::will_settle(earlier, settle));
+    assert!(Batch::will_settle(earlier, settle));
+    assert!(!Batch::will_settle(now, settle), "it is of no batch");
+    assert_eq!(count(), 0, "the batch is open");
     drop(batch);
-    assert_eq!(histogram.total(), 3);
-    histogram.observe_since(now);
-    assert_eq!(histogram.total(), 4, "there is no batch any more");
+    assert_eq!(count(), 1, "once for all of them");
+    assert!(TIMES.with_borrow(|times| times[0] >= Duration::from_millis(700)));
+    assert!(
+        !Batch::will_settle(earlier, settle),
+        "there is no batch any more"
+    );
+    drop(Batch::open(now));
+    assert_eq!(count(), 1, "nobody asked for it");
+}
+
+#[test]
+fn sizes_have_the_places_that_their_edges_give() {
+    for bytes in [
+        0, 1, 100, 101, 511, 512, 1023, 1024, 8291, 64_000, 64_001, 100_000,
+    ] {
+        let place = SIZE_BUCKETS.iter().position(|edge| bytes as f64 <= *edge);
+        assert_eq!(
+            size_place(bytes),
+            place.unwrap_or(SIZE_BUCKETS.len()),
+            "{bytes}"
+        );
+    }
 }

@@ -22,6 +22,7 @@ use super::setup::{PerServer, Setup, SetupError};
 use crate::answer::{Answer, Body, ExtendedError, Order, Origin};
 use crate::chain::{Next, Outcome, Plugin, Reply};
 use crate::metrics::Registry;
+use crate::name::Name;
 use crate::query::{Query, Request, Step};
 use crate::server::Server;
 use crate::wire::{Flags, Opcode};
@@ -48,6 +49,8 @@ pub struct Cache(Arc<Inner>);
 
 struct Inner {
     config: Config,
+    /// The zones of which nothing is ever stored.
+    unstored: Vec<Name>,
     /// Outlives this plugin where a reload leaves the directive and those below it as they are.
     store: Arc<Store>,
     /// `None` where no option asks for renewals.
@@ -114,6 +117,7 @@ impl Cache {
     ) -> Self {
         let zones = config.zones_label().into();
         Self(Arc::new(Inner {
+            unstored: config.unstored(),
             config,
             store,
             renewals,
@@ -173,7 +177,11 @@ impl Inner {
     /// The entry to answer with: what was denied last comes first, but a failure never hides an
     /// answer.
     fn find(&self, query: &Query<'_>) -> Option<(Kind, Arc<Item>)> {
-        if !self.config.stores(query.lower) {
+        if self
+            .unstored
+            .iter()
+            .any(|zone| query.lower.is_in(zone.view()))
+        {
             return None;
         }
         let (question, now) = (Question::of(query), query.request.now);

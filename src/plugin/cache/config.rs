@@ -97,10 +97,23 @@ impl Config {
         self.zones.iter().any(|zone| name.is_in(zone.view()))
     }
 
-    /// Whether anything is ever stored for this name, which is in lower case. In many Corefiles
-    /// nothing is for the cluster's names, which then cost no look-up.
-    pub(super) fn stores(&self, name: NameRef<'_>) -> bool {
-        self.success.stores(name) || self.denial.stores(name)
+    /// The zones of which nothing is ever stored: those that both `success` and `denial` leave out. In
+    /// many Corefiles that is the cluster's, whose names then cost no look-up.
+    pub(super) fn unstored(&self) -> Vec<Name> {
+        let pairs = self.success.except.iter().flat_map(|success| {
+            let denials = self.denial.except.iter();
+            denials.map(move |denial| (success, denial))
+        });
+        let mut zones: Vec<Name> = pairs
+            .filter_map(|(success, denial)| match () {
+                () if success.view().is_in(denial.view()) => Some(success.clone()),
+                () if denial.view().is_in(success.view()) => Some(denial.clone()),
+                () => None,
+            })
+            .collect();
+        zones.sort_by(|one, other| one.view().as_bytes().cmp(other.view().as_bytes()));
+        zones.dedup();
+        zones
     }
 
     /// The TTL of failures, in whole seconds.

@@ -1,12 +1,17 @@
 //! The counts of one listener, zone and view, each made when it is first needed.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
 use crate::metrics::{Counter, Desc, Histogram, Registry, Row, SIZE_BUCKETS, TIME_BUCKETS};
-use crate::query::{Query, Request};
+use crate::query::Query;
 use crate::wire::mnemonic::{TypeWord, rcode_word};
+
+mod tally;
+
+use tally::Sum;
 
 /// Requests by what was asked and how.
 const REQUESTS: Desc = Desc {
@@ -93,7 +98,7 @@ pub(super) struct Traffic(Arc<Counts>);
 struct Counts {
     registry: Arc<Registry>,
     labels: Labels,
-    /// By type, then by protocol and family: see [`request_place`].
+    /// By type, then by protocol and family.
     requests: [OnceLock<Counter>; (OTHER + 1) * 4],
     dnssec: OnceLock<Counter>,
     duration: OnceLock<Histogram>,
@@ -132,51 +137,110 @@ impl Traffic {
         }))
     }
 
-    /// Counts a query and its response.
+    /// Counts a query and its response: at the end of the batch, where they are of one.
     #[inline]
     pub(super) fn count(&self, query: &Query<'_>, seen: &Seen) {
-        let counts = &*self.0;
-        let (request, row) = (query.request, Row::here());
-        counts.request(request, query.qtype, row);
-        if query.dnssec_ok() {
+        let request = query.request;
+        let sizes = [request.size, seen.size];
+        tally::add(self, Kind::of(query, seen), request.now, sizes);
+    }
+
+    /// Whether both count in one place.
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Counts so many requests of a kind, each of which took this time.
+    fn tell(&self, kind: Kind, sum: &Sum, time: Duration) {
+        let (counts, row) = (&*self.0, Row::here());
+        counts.request(kind, sum.times, row);
+        if kind.dnssec_ok {
             let make = || counts.counter(DNSSEC, &[]);
-            counts.dnssec.get_or_init(make).inc_in(row);
+            counts.dnssec.get_or_init(make).add_in(row, sum.times);
         }
         counts
             .duration
             .get_or_init(|| counts.new_duration())
-            .observe_since(request.now);
-        let sized = |histograms: &[OnceLock<Histogram>; 2], desc, size| {
-            if let Some(histogram) = histograms.get(proto_place(request)) {
-                let make = || counts.size(desc, request.transport.proto());
-                histogram.get_or_init(make).observe_bytes(row, size);
+            .observe_durations(time, sum.times);
+        for (histograms, desc, sizes) in [
+            (&counts.request_size, REQUEST_SIZE, &sum.requests),
+            (&counts.response_size, RESPONSE_SIZE, &sum.responses),
+        ] {
+            let (proto, place) = kind.proto();
+            if let Some(histogram) = histograms.get(place) {
+                let histogram = histogram.get_or_init(|| counts.size(desc, proto));
+                histogram.observe_sizes(row, &sizes.places, sizes.bytes);
             }
+        }
+        counts.response(kind, sum.times, row);
+    }
+}
+
+/// What is the same of requests that count alike.
+#[derive(Clone, Copy)]
+struct Kind {
+    rcode: u16,
+    /// The place of its type.
+    of_type: u8,
+    over_stream: bool,
+    over_v6: bool,
+    dnssec_ok: bool,
+    plugin: &'static str,
+}
+
+impl Kind {
+    #[inline]
+    fn of(query: &Query<'_>, seen: &Seen) -> Self {
+        let of_type = TYPES.iter().position(|known| *known == query.qtype);
+        Self {
+            rcode: seen.rcode,
+            of_type: of_type.unwrap_or(OTHER) as u8,
+            over_stream: query.request.transport.is_proto_tcp(),
+            over_v6: !query.request.client.is_ipv4(),
+            dnssec_ok: query.dnssec_ok(),
+            plugin: seen.plugin,
+        }
+    }
+
+    /// Whether both are the same kind. One plugin's name may stand in two places: then it may say no.
+    #[inline]
+    fn is(self, other: Self) -> bool {
+        let rest = |kind: Self| {
+            let flags = [kind.over_stream, kind.over_v6, kind.dnssec_ok];
+            (kind.rcode, kind.of_type, flags)
         };
-        sized(&counts.request_size, REQUEST_SIZE, request.size);
-        sized(&counts.response_size, RESPONSE_SIZE, seen.size);
-        counts.response(seen.rcode, seen.plugin, row);
+        std::ptr::eq(self.plugin, other.plugin) && rest(self) == rest(other)
+    }
+
+    /// `udp` or `tcp`, and the place of its histograms.
+    fn proto(self) -> (&'static str, usize) {
+        match self.over_stream {
+            true => ("tcp", 1),
+            false => ("udp", 0),
+        }
     }
 }
 
 impl Counts {
-    #[inline]
-    fn request(&self, request: &Request, qtype: RecordType, row: Row) {
-        let (place, of_type) = request_place(request, qtype);
+    fn request(&self, kind: Kind, times: u64, row: Row) {
+        let (proto, of_proto) = kind.proto();
+        let of_type = usize::from(kind.of_type);
         let make = || {
             let word = TYPES.get(of_type).map(|qtype| TypeWord((*qtype).into()));
             let word = word.map_or_else(|| "other".to_owned(), |word| word.to_string());
-            let family = if request.client.is_ipv4() { "1" } else { "2" };
-            let proto = request.transport.proto();
+            let family = if kind.over_v6 { "2" } else { "1" };
             let own = [("proto", proto), ("family", family), ("type", &*word)];
             self.counter(REQUESTS, &own)
         };
+        let place = of_type * 4 + of_proto * 2 + usize::from(kind.over_v6);
         if let Some(counter) = self.requests.get(place) {
-            counter.get_or_init(make).inc_in(row);
+            counter.get_or_init(make).add_in(row, times);
         }
     }
 
-    #[inline]
-    fn response(&self, rcode: u16, plugin: &'static str, row: Row) {
+    fn response(&self, kind: Kind, times: u64, row: Row) {
+        let Kind { rcode, plugin, .. } = kind;
         for place in &self.responses {
             let pair = place.get_or_init(|| Pair {
                 rcode,
@@ -185,10 +249,10 @@ impl Counts {
             });
             let same_plugin = std::ptr::eq(pair.plugin, plugin) || pair.plugin == plugin;
             if pair.rcode == rcode && same_plugin {
-                return pair.counter.inc_in(row);
+                return pair.counter.add_in(row, times);
             }
         }
-        self.response_counter(rcode, plugin).inc_in(row);
+        self.response_counter(rcode, plugin).add_in(row, times);
     }
 
     fn response_counter(&self, rcode: u16, plugin: &'static str) -> Counter {
@@ -219,18 +283,4 @@ impl Counts {
         let shared = [("server", &**server), ("zone", zone), ("view", view)];
         shared.into_iter().chain(own.iter().copied()).collect()
     }
-}
-
-#[inline]
-fn proto_place(request: &Request) -> usize {
-    usize::from(request.transport.proto() == "tcp")
-}
-
-/// The place of a request's counter, and of its type.
-#[inline]
-fn request_place(request: &Request, qtype: RecordType) -> (usize, usize) {
-    let of_type = TYPES.iter().position(|known| *known == qtype);
-    let of_type = of_type.unwrap_or(OTHER);
-    let family = usize::from(!request.client.is_ipv4());
-    (of_type * 4 + proto_place(request) * 2 + family, of_type)
 }

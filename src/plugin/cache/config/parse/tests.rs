@@ -163,6 +163,24 @@ fn kubeadms_directive_is_read() {
     assert!(!config.success.stores(n("a.cluster.local").view()));
     assert!(!config.denial.stores(n("cluster.local").view()));
     assert!(config.success.stores(n("example.org").view()));
+    assert_eq!(config.unstored(), [n("cluster.local")]);
+}
+
+#[test]
+fn nothing_is_stored_of_what_both_tables_leave_out() {
+    for (success, denial, unstored) in [
+        ("a.test", "b.test", ""),
+        ("a.test", "test", "a.test."),
+        ("test", "b.a.test a.test", "a.test. b.a.test."),
+        (".", "nota.test", "nota.test."),
+        ("a.test", "nota.test", ""),
+    ] {
+        let lines = format!("cache {{\n disable success {success}\n disable denial {denial}\n}}");
+        let zones = parse(&lines).unwrap().unstored();
+        let mut zones: Vec<String> = zones.iter().map(ToString::to_string).collect();
+        zones.sort();
+        assert_eq!(zones.join(" "), unstored, "{lines}");
+    }
 }
 
 const WRONG: &[(&str, &str)] = &[
