@@ -171,7 +171,13 @@ pub struct Pod {
     pub key: Key,
     /// `status.podIPs`
     pub ips: Box<[IpAddr]>,
+    /// `metadata.labels`
+    #[serde(default, skip_serializing_if = "<[PodLabel]>::is_empty")]
+    pub labels: Box<[PodLabel]>,
 }
+
+/// A label of a pod: its name and its value.
+pub type PodLabel = (Arc<str>, Arc<str>);
 
 impl Kind {
     /// The kind as the API writes it.

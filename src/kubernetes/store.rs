@@ -17,7 +17,7 @@ mod slices;
 
 use super::event::Event;
 use super::name::service_key;
-use super::object::{Key, Kind, Object, Port};
+use super::object::{Key, Kind, Object, PodLabel, Port};
 use super::zone::{Named, Namespace, Service, Slice, Zone};
 use foldhash::fast::RandomState;
 use pods::Placed;
@@ -35,6 +35,7 @@ pub struct Store {
     slices: HashMap<Named<Slice>, Filed<Arc<Service>>, RandomState>,
     pods: HashMap<Key, Filed<Placed>, RandomState>,
     port_lists: Pool<[Port]>,
+    label_lists: Pool<[PodLabel]>,
     names: Pool<str>,
     /// the number of the last list of a kind that started; 0 before the first
     lists: HashMap<Kind, u32, RandomState>,
@@ -44,6 +45,8 @@ pub struct Store {
     of_imports: bool,
     /// whether the topology zones of endpoints are kept
     with_zones: bool,
+    /// whether the labels of pods are kept
+    with_labels: bool,
     /// the writer of the zone of those, where they are watched
     imports: Option<Box<Self>>,
 }
@@ -78,11 +81,13 @@ fn of_zone(zone: Arc<Zone>) -> Store {
         slices: HashMap::default(),
         pods: HashMap::default(),
         port_lists: Pool::new(),
+        label_lists: Pool::new(),
         names: Pool::new(),
         lists: HashMap::default(),
         snapshot_of: None,
         of_imports: false,
         with_zones: false,
+        with_labels: false,
         imports: None,
     }
 }
@@ -93,6 +98,15 @@ impl Store {
     #[must_use]
     pub fn with_zones(self, with_zones: bool) -> Self {
         Self { with_zones, ..self }
+    }
+
+    /// The same, keeping the labels of pods for metadata, or not: not is the default.
+    #[must_use]
+    pub fn with_labels(self, with_labels: bool) -> Self {
+        Self {
+            with_labels,
+            ..self
+        }
     }
 
     /// Applies one step of the source. `now` is Unix time in seconds, and becomes the serial if a

@@ -50,7 +50,7 @@ pub(crate) fn apply(store: &mut Store, text: &str) {
 /// service   default/ext ->www.example.com
 /// service   default/out 10.96.0.2 http:80/TCP @198.51.100.1,lb.example.com
 /// slice     default/web-1 web http:8080/TCP | 10.0.0.1 10.0.0.2(a,web-xyz) 10.0.0.3! 10.0.0.4+fd00::4
-/// pod       default/web-xyz 10.0.0.1,fd00::1
+/// pod       default/web-xyz 10.0.0.1,fd00::1 app=web
 /// import    default/web 10.200.0.1 http:80/TCP
 /// slice     default/web-2 -<web@east http:8080/TCP | 10.1.0.1
 /// ```
@@ -85,10 +85,17 @@ pub(crate) fn object(line: &str) -> Object {
                 import: import.map(Box::new),
             })
         }
-        ["pod", name, ref addresses @ ..] => Object::Pod(Pod {
-            key: key(name),
-            ips: addresses.iter().flat_map(|text| ips(text, ',')).collect(),
-        }),
+        ["pod", name, ref rest @ ..] => {
+            let addresses = rest.iter().filter(|word| !word.contains('='));
+            let labels = rest.iter().filter_map(|word| word.split_once('='));
+            Object::Pod(Pod {
+                key: key(name),
+                ips: addresses.flat_map(|text| ips(text, ',')).collect(),
+                labels: labels
+                    .map(|(name, value)| (name.into(), value.into()))
+                    .collect(),
+            })
+        }
         _ => panic!("not an object: {line}"),
     }
 }

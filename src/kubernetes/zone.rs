@@ -13,6 +13,7 @@ mod external;
 mod label;
 mod names;
 mod owners;
+mod pod;
 mod reverse;
 mod selection;
 mod slice;
@@ -22,6 +23,7 @@ mod view;
 pub use entry::{Entry, Namespace, Service, Shape};
 pub use external::External;
 pub use label::Label;
+pub use pod::Pod;
 pub use reverse::{NameServer, Pointers};
 pub use selection::{Addresses, Selection, Srv, Target};
 pub use slice::{Endpoint, Slice};
@@ -66,15 +68,6 @@ pub struct Zone {
     synced: Box<[(Kind, AtomicBool)]>,
     /// Services of several clusters, where they are watched
     imports: Option<Arc<Self>>,
-}
-
-/// A pod by which an address is known.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pod {
-    /// `metadata.namespace`
-    pub namespace: Arc<str>,
-    /// `metadata.name`
-    pub name: Arc<str>,
 }
 
 /// What a name holds.

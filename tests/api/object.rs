@@ -18,10 +18,18 @@ pub(crate) fn of_api(object: &Object) -> Value {
     body["apiVersion"] = json!(api_version);
     body["kind"] = json!(kind);
     body["metadata"] = metadata(&object.key());
-    if let Object::EndpointSlice(slice) = object {
-        body["metadata"]["labels"] = Value::Object(labels(slice));
+    match object {
+        Object::EndpointSlice(slice) => body["metadata"]["labels"] = labels(slice).into(),
+        Object::Pod(pod) => body["metadata"]["labels"] = pod_labels(pod).into(),
+        _ => {}
     }
     body
+}
+
+fn pod_labels(pod: &Pod) -> Map<String, Value> {
+    let labels = pod.labels.iter();
+    let labels = labels.map(|(name, value)| (name.to_string(), json!(&**value)));
+    labels.collect()
 }
 
 /// What a slice is a part of.

@@ -15,6 +15,11 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("ClusterRole", RBAC, "clusterroles"),
     ("ClusterRoleBinding", RBAC, "clusterrolebindings"),
     ("ConfigMap", "/api/v1", "configmaps"),
+    (
+        "CustomResourceDefinition",
+        "/apis/apiextensions.k8s.io/v1",
+        "customresourcedefinitions",
+    ),
     ("Deployment", "/apis/apps/v1", "deployments"),
     ("Endpoints", "/api/v1", "endpoints"),
     (
@@ -39,6 +44,11 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("RoleBinding", RBAC, "rolebindings"),
     ("Service", "/api/v1", "services"),
     ("ServiceAccount", "/api/v1", "serviceaccounts"),
+    (
+        "ServiceImport",
+        "/apis/multicluster.x-k8s.io/v1alpha1",
+        "serviceimports",
+    ),
     ("ServiceCIDR", "/apis/networking.k8s.io/v1", "servicecidrs"),
     ("StatefulSet", "/apis/apps/v1", "statefulsets"),
 ];

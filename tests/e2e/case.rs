@@ -4,7 +4,9 @@ mod change;
 mod conformance;
 mod deploy;
 mod fault;
+mod imports;
 mod random;
+mod running;
 mod service;
 
 use crate::world::World;
@@ -60,6 +62,14 @@ pub(crate) const ALL: &[Case] = &[
         name: "a namespace is deleted",
         run: change::namespace,
     },
+    Case {
+        name: "how long changes of endpoints took until they were told, as metrics",
+        run: running::programming,
+    },
+    Case {
+        name: "a reload with another zone, and one without it",
+        run: running::reload,
+    },
     // Before the ranges of addresses become several: what would be allotted is then told wrongly.
     Case {
         name: "the manifests of deploy/ as a cluster takes them",
@@ -68,6 +78,10 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: "random objects, changed at random: by events, and by a list",
         run: random::clusters,
+    },
+    Case {
+        name: "Services of several clusters: what is installed late, changes, and goes",
+        run: imports::all,
     },
     Case {
         name: "what Kubernetes' own conformance tests ask of DNS",

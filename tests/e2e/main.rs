@@ -19,6 +19,7 @@ mod world;
 #[allow(dead_code, reason = "the differential suite uses the rest")]
 mod differential {
     pub(crate) mod connection;
+    pub(crate) mod http;
     pub(crate) mod port;
     pub(crate) mod subject;
     pub(crate) mod wire;

@@ -1,8 +1,9 @@
-//! CoreDNS and callsign side by side as a cluster grows: memory, start, and how long after an event
-//! its answer comes. `benches/compare/run cluster` runs this.
+//! CoreDNS and callsign side by side as a cluster grows: memory, start, how long after an event its
+//! answer comes, and what an API server costs that goes. `benches/compare/run cluster` runs this.
 
 mod latency;
 mod load;
+mod outage;
 mod table;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -59,6 +60,10 @@ pub(crate) fn run(sizes: &str) -> Result<bool, String> {
         for rate in CHURN.into_iter().filter(|rate| *rate == 0 || size > 0) {
             measure.latency(size, rate, &mut table)?;
         }
+        if size > 0 {
+            measure.relists(size, &mut table)?;
+            measure.restarts(size, &mut table)?;
+        }
         table.print();
     }
     Ok(true)
@@ -70,7 +75,7 @@ impl Measure {
         let apiserver = self.plane.pid("kube-apiserver")?;
         let before = cpu(apiserver)?;
         let began = Instant::now();
-        let running = Running::start(name, &self.plane)?;
+        let running = Running::start(name, &self.plane, &[])?;
         let (service, records) = load::headless_below(size);
         running.wait_for(&service, records)?;
         let took = began.elapsed();
@@ -83,8 +88,14 @@ impl Measure {
             (cpu(apiserver)? - before) * 1000.0,
         );
         std::thread::sleep(REST);
-        table.add("memory, MiB", name, memory(pid, "VmRSS:")?);
-        table.add("memory at its peak, MiB", name, memory(pid, "VmHWM:")?);
+        let (settled, peak) = (memory(pid, "VmRSS:")?, memory(pid, "VmHWM:")?);
+        table.add("memory, MiB", name, settled);
+        table.add("memory at its peak, MiB", name, peak);
+        table.add(
+            "peak of the start, times what is settled",
+            name,
+            peak / settled,
+        );
         Ok(())
     }
 
@@ -94,7 +105,7 @@ impl Measure {
         let mut measured = [Latency::default(), Latency::default()];
         for _ in 0..ROUNDS {
             for (name, latency) in SERVERS.into_iter().zip(&mut measured) {
-                let running = Running::start(name, &self.plane)?;
+                let running = Running::start(name, &self.plane, &[])?;
                 let (service, records) = load::headless_below(size);
                 running.wait_for(&service, records)?;
                 latency.measure(&self.api, running.address())?;
@@ -123,7 +134,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(name: &str, plane: &Plane) -> Result<Self, String> {
+    fn start(name: &str, plane: &Plane, arguments: &[String]) -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
         let port = Reservation::new()?;
         let corefile = format!(
@@ -147,7 +158,7 @@ impl Running {
             .map_err(|error| error.to_string())?;
         let subject = Subject::named(&name.to_lowercase())?;
         Ok(Self {
-            process: Process::start(&subject, directory.path(), &[], &[])?,
+            process: Process::start(&subject, directory.path(), arguments, &[])?,
             port,
             _directory: directory,
         })

@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) plane: Plane,
     pub(crate) coredns: Server,
     pub(crate) callsign: Server,
+    /// How both servers see the cluster.
+    pub(crate) views: &'static [View],
     kubeconfig: PathBuf,
     settled: AtomicUsize,
 }
@@ -52,8 +54,9 @@ impl World {
         kubelet::start(&api)?;
         let kubeconfig = plane.state("dns.kubeconfig");
         let world = Self {
-            coredns: Server::start("CoreDNS", &kubeconfig, &[])?,
-            callsign: Server::start("callsign", &kubeconfig, &[])?,
+            coredns: Server::start("CoreDNS", View::ALL, &kubeconfig, &[])?,
+            callsign: Server::start("callsign", View::ALL, &kubeconfig, &[])?,
+            views: View::ALL,
             api,
             plane,
             kubeconfig,
@@ -65,14 +68,20 @@ impl World {
 
     /// Both servers anew: what they know comes from a list, and no longer from events.
     pub(crate) fn restart(&mut self) -> Result<(), String> {
-        self.coredns = Server::start("CoreDNS", &self.kubeconfig, &[])?;
-        self.callsign = Server::start("callsign", &self.kubeconfig, &[])?;
+        self.coredns = Server::start("CoreDNS", self.views, &self.kubeconfig, &[])?;
+        self.callsign = Server::start("callsign", self.views, &self.kubeconfig, &[])?;
         Ok(())
+    }
+
+    /// Both servers anew, with other views of the cluster.
+    pub(crate) fn restart_with(&mut self, views: &'static [View]) -> Result<(), String> {
+        self.views = views;
+        self.restart()
     }
 
     /// CoreDNS alone anew, to be held against what callsign has lived through.
     pub(crate) fn renew_coredns(&mut self) -> Result<(), String> {
-        self.coredns = Server::start("CoreDNS", &self.kubeconfig, &[])?;
+        self.coredns = Server::start("CoreDNS", self.views, &self.kubeconfig, &[])?;
         Ok(())
     }
 
@@ -84,8 +93,8 @@ impl World {
         let kubeconfig = self.plane.state("proxy.kubeconfig");
         std::fs::write(&kubeconfig, text).map_err(|error| error.to_string())?;
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        self.coredns = Server::start("CoreDNS", &kubeconfig, &[])?;
-        self.callsign = Server::start("callsign", &kubeconfig, &flags)?;
+        self.coredns = Server::start("CoreDNS", self.views, &kubeconfig, &[])?;
+        self.callsign = Server::start("callsign", self.views, &kubeconfig, &flags)?;
         Ok(())
     }
 
@@ -94,7 +103,7 @@ impl World {
     pub(crate) fn restore(&mut self) -> Result<(), String> {
         self.plane.restore()?;
         until(|| self.api.apply(RBAC).err())?;
-        self.restart()
+        self.restart_with(View::ALL)
     }
 
     /// Both servers.
@@ -143,7 +152,10 @@ spec: {{clusterIP: None}}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
-metadata: {{name: last, namespace: {namespace}, labels: {{kubernetes.io/service-name: last, tier: front}}}}
+metadata:
+  name: last
+  namespace: {namespace}
+  labels: {{kubernetes.io/service-name: last, multicluster.kubernetes.io/service-name: last, tier: front}}
 addressType: IPv4
 endpoints: [{{addresses: [{endpoint}]}}]
 "
@@ -156,12 +168,47 @@ endpoints: [{{addresses: [{endpoint}]}}]
                      "containers": [{"name": "c", "image": "none"}]},
         });
         self.api.apply_one(&object)?;
+        if self.views == View::OF_CLUSTERS {
+            return self.settle_imports(&namespace, &endpoint);
+        }
         let service = format!("last.{namespace}.svc.cluster.local.");
         let name = format!("{}.sentinel.pod.cluster.local.", pod.replace('.', "-"));
-        for view in View::ALL {
-            self.expect(view, &[(&service, "A", &endpoint)])?;
+        for view in self.views {
+            self.expect(*view, &[(&service, "A", &endpoint)])?;
         }
         self.expect(View::Verified, &[(&name, "A", &pod)]).map(drop)
+    }
+
+    /// The same of imports: of those with addresses of their own, and of their endpoints.
+    fn settle_imports(&self, namespace: &str, endpoint: &str) -> Result<(), String> {
+        for (name, kind, ips) in [
+            ("last", "Headless", "[]"),
+            ("very-last", "ClusterSetIP", "[10.248.0.1]"),
+        ] {
+            self.api.apply(&format!(
+                "
+apiVersion: multicluster.x-k8s.io/v1alpha1
+kind: ServiceImport
+metadata: {{name: {name}, namespace: {namespace}, labels: {{exposed: 'yes'}}}}
+spec: {{type: {kind}, ips: {ips}, ports: [{{port: 80}}]}}
+"
+            ))?;
+        }
+        let under = |name: &str, zone: &str| format!("{name}.{namespace}.svc.{zone}.");
+        let imports = ["last", "very-last"].map(|name| under(name, "clusterset.local"));
+        let [last, very_last] = &imports;
+        for view in self.views {
+            let mut rows = vec![(&**last, "A", endpoint)];
+            // Of this cluster there are no endpoints in the second view, and of the import with
+            // addresses of its own too few.
+            let service = under("last", "cluster.local");
+            if *view != View::ImportsByPods {
+                rows.push((&service, "A", endpoint));
+                rows.push((very_last, "A", "10.248.0.1"));
+            }
+            self.expect(*view, &rows)?;
+        }
+        Ok(())
     }
 
     /// Asks both servers for all names that the objects of some namespaces give (of all, where none
@@ -182,26 +229,22 @@ endpoints: [{{addresses: [{endpoint}]}}]
 
     /// What differs at the moment; empty where nothing does.
     fn differences(&self, namespaces: &[&str], depth: Depth) -> Result<String, String> {
-        let mut names = self.names(namespaces)?;
+        let zones = self.views.first().map_or(&[][..], |view| view.zones());
+        let mut names = self.names(namespaces, zones)?;
         if depth == Depth::Brief && !namespaces.is_empty() {
             let inside: Vec<_> = namespaces.iter().map(|name| format!(".{name}.")).collect();
             let is_inside = |name: &str| inside.iter().any(|inside| name.contains(inside));
             names.retain(|name| is_inside(name) || name.ends_with(".arpa."));
         }
         let mut problems = String::new();
-        for view in View::ALL {
+        for view in self.views {
             let mut pair = Pair {
-                coredns: self.coredns.address(view),
-                callsign: self.callsign.address(view),
-                compared: Compared::new(&format!("{view:?}"), &[]),
-            };
-            // What else a question has does not depend on selectors.
-            let depth = match view {
-                View::Verified | View::Insecure => depth,
-                View::Labelled | View::Exposed => Depth::Brief,
+                coredns: self.coredns.address(*view),
+                callsign: self.callsign.address(*view),
+                compared: Compared::new(&format!("{view:?}"), view.departures()),
             };
             let all = Sample { one_in: 1, turn: 0 };
-            pair.ask_all(&names, depth, all)?;
+            pair.ask_all(&names, view.depth(depth), all)?;
             if !pair.compared.differences.is_empty() {
                 problems += &format!("{}\n", pair.compared);
             }
@@ -219,9 +262,11 @@ endpoints: [{{addresses: [{endpoint}]}}]
     }
 
     /// All names of some namespaces, or of all, and many that do not exist.
-    fn names(&self, namespaces: &[&str]) -> Result<Vec<String>, String> {
+    fn names(&self, namespaces: &[&str], zones: &[&str]) -> Result<Vec<String>, String> {
         let mut items = Vec::new();
-        for kind in ["Namespace", "Service", "EndpointSlice", "Pod"] {
+        let imports = (self.views == View::OF_CLUSTERS).then_some("ServiceImport");
+        let kinds = ["Namespace", "Service", "EndpointSlice", "Pod"];
+        for kind in kinds.into_iter().chain(imports) {
             items.extend(self.api.list(kind, "")?);
         }
         if !namespaces.is_empty() {
@@ -238,10 +283,11 @@ endpoints: [{{addresses: [{endpoint}]}}]
             .map_err(|error| error.to_string())?;
         let options = Options {
             pods: true,
+            imports: true,
             ..Options::default()
         };
         let objects = data::load(directory.path(), options)?;
-        Ok(names(&objects, &["cluster.local"]))
+        Ok(names(&objects, zones))
     }
 
     /// Waits until an object is gone.

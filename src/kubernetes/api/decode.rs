@@ -22,7 +22,7 @@ use super::ledger::Stamp;
 use crate::kubernetes::null::nullable;
 use crate::kubernetes::object::{self, External, Key, Kind, Object, Port, Protocol, ServiceKind};
 pub(super) use metadata::{Head, ListMetadata, Mark};
-use metadata::{Metadata, Nothing};
+use metadata::{Labels, Metadata, Nothing};
 use pod::Pod;
 use protobuf::{Malformed, Message};
 use slice::EndpointSlice;
@@ -131,7 +131,10 @@ fn read<'de, T: Deserialize<'de> + Message<'de>>(
 
 /// An object as the API server writes it.
 trait Wire<'de>: Deserialize<'de> + Message<'de> {
-    fn metadata(&self) -> &Metadata<'de>;
+    /// Those that are read of it.
+    type Labels;
+
+    fn metadata(&self) -> &Metadata<'de, Self::Labels>;
     fn object(self) -> Option<Object>;
 
     /// The Service whose endpoints it tells, and the Unix time of their change in nanoseconds.
@@ -200,6 +203,8 @@ struct Namespace<'a> {
 }
 
 impl<'de> Wire<'de> for Namespace<'de> {
+    type Labels = Labels<'de>;
+
     fn metadata(&self) -> &Metadata<'de> {
         &self.metadata
     }
@@ -273,6 +278,8 @@ struct Ingress<'a> {
 }
 
 impl<'de> Wire<'de> for Service<'de> {
+    type Labels = Labels<'de>;
+
     fn metadata(&self) -> &Metadata<'de> {
         &self.metadata
     }
@@ -307,6 +314,8 @@ struct ImportSpec<'a> {
 }
 
 impl<'de> Wire<'de> for ServiceImport<'de> {
+    type Labels = Labels<'de>;
+
     fn metadata(&self) -> &Metadata<'de> {
         &self.metadata
     }

@@ -233,7 +233,8 @@ impl Follower {
         let asked = self.resource.watch(&least, session(), true)?;
         let mut watch = match connection.open(asked).await {
             Ok(chunks) => Watch::new(chunks),
-            Err(failure) if failure.is_unsupported() => {
+            // Of a resource that is not there nothing can be told of streams.
+            Err(failure) if failure.is_unsupported() && !failure.is_unknown() => {
                 debug!(target: TARGET, "no list as a stream: {failure}");
                 self.link.list_only();
                 return Ok(false);

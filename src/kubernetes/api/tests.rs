@@ -333,6 +333,10 @@ async fn imports_that_nobody_has_installed_are_told_as_what_to_install() {
         let asked = bed.asked().await;
         let path = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports";
         assert_eq!(asked.path, path);
+        assert!(
+            asked.query.contains(&"sendInitialEvents=true".into()),
+            "it is no reason for pages"
+        );
         let message = "the server could not find the requested resource";
         asked.refuse(404, message, &[]);
     }

@@ -113,6 +113,10 @@ impl<'a> Pod<'a> {
         object::Pod {
             key: names.key(self.full_name()),
             ips: self.ips.as_slice().into(),
+            labels: self
+                .labels()
+                .map(|(name, value)| (names.get(name), names.get(value)))
+                .collect(),
         }
     }
 

@@ -50,6 +50,33 @@ const CLUSTER: &str = "
 ";
 
 #[test]
+fn a_pod_has_its_labels_where_they_are_kept() {
+    let label = |zone: &Zone, address: &str| {
+        let pod = zone.pod_at(address.parse().unwrap())?;
+        Some(pod.label("app")?.to_string())
+    };
+    for (is_kept, [first, second]) in [(true, ["web", "db"]), (false, ["", ""])] {
+        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let (store, zone) = new(&ALL_KINDS);
+        let mut store = store.with_labels(is_kept);
+        change(&mut store, "pod a/x 10.0.0.1,fd00::1 app=web tier=front", 1);
+        change(&mut store, "pod a/y 10.0.0.1 app=web tier=front", 2);
+        assert_eq!(label(&zone, "10.0.0.1"), some(first));
+        change(&mut store, "pod a/x 10.0.0.1,10.0.0.2 tier=front app=db", 3);
+        assert_eq!(label(&zone, "10.0.0.1"), some(second), "as it is now");
+        assert_eq!(label(&zone, "10.0.0.2"), some(second), "by a new address");
+        assert_eq!(label(&zone, "fd00::1"), None, "its address is gone");
+        change(&mut store, "pod a/x 10.0.0.1,10.0.0.2", 4);
+        assert_eq!(label(&zone, "10.0.0.1"), None, "it has none any more");
+        assert_eq!(zone.serial(), 3, "no name has changed by that");
+        delete(&mut store, Kind::Pod, "a/x", 5);
+        assert_eq!(label(&zone, "10.0.0.1"), some(first), "that of the other");
+        delete(&mut store, Kind::Pod, "a/y", 6);
+        assert_is_empty(&store);
+    }
+}
+
+#[test]
 fn only_what_a_reader_can_see_moves_the_serial() {
     let quiet = [
         ("the same namespace", "namespace a"),

@@ -54,7 +54,8 @@ impl Zone {
                 name: pod.name.clone(),
             };
             let ips = ips.into_iter().collect();
-            tell(Object::Pod(Pod { key, ips }))?;
+            let labels = pod.labels.iter().cloned().collect();
+            tell(Object::Pod(Pod { key, ips, labels }))?;
         }
         Ok(())
     }

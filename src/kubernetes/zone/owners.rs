@@ -45,6 +45,7 @@ impl<T: Ord> ByAddress<T> {
         }
     }
 
+    /// Adds an owner, in the place of one that is equal.
     pub(in crate::kubernetes) fn add(&self, address: IpAddr, owner: &Arc<T>) {
         match address {
             IpAddr::V4(address) => add(&self.v4, address, owner),
@@ -98,8 +99,17 @@ impl<T: Ord> Owners<T> {
         }
     }
 
+    fn as_mut_slice(&mut self) -> &mut [Arc<T>] {
+        match self {
+            Self::One(owner) => std::slice::from_mut(owner),
+            Self::Many(owners) => owners,
+        }
+    }
+
     fn add(&mut self, owner: &Arc<T>) {
-        if self.as_slice().contains(owner) {
+        let mut known = self.as_mut_slice().iter_mut();
+        if let Some(known) = known.find(|known| *known == owner) {
+            *known = owner.clone();
             return;
         }
         let mut owners: Vec<_> = self.as_slice().to_vec();

@@ -4,23 +4,24 @@
 use std::sync::Arc;
 
 use super::State;
-use crate::kubernetes::zone::Pods;
+use crate::kubernetes::zone::{Pod, Pods};
 use crate::name::{Labels, Name};
 use crate::query::Query;
 
 /// The value of a label, `kubernetes/` taken off.
-///
-/// CoreDNS has `client-label/KEY` too; labels of pods are not kept here.
 pub(super) fn value(state: &State, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
     match label {
         "client-namespace" => Some(pod(state, query)?.namespace.clone()),
         "client-pod-name" => Some(pod(state, query)?.name.clone()),
-        _ => of_name(state, query, label),
+        _ => match label.strip_prefix("client-label/") {
+            Some(name) => pod(state, query)?.label(name),
+            None => of_name(state, query, label),
+        },
     }
 }
 
 /// The pod that asks, where pods are watched.
-fn pod(state: &State, query: &Query<'_>) -> Option<Arc<crate::kubernetes::zone::Pod>> {
+fn pod(state: &State, query: &Query<'_>) -> Option<Arc<Pod>> {
     if state.view.pods != Pods::Verified {
         return None;
     }

@@ -71,10 +71,10 @@ pub(super) fn attach(config: &Config, setup: &mut Setup<'_>) -> Arc<Zone> {
 fn of_manifests(from: manifests::Source, config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
     let with_pods = config.view.pods == Pods::Verified;
     let with_imports = !config.multicluster.is_empty();
-    let with_zones = config.zonal;
+    let (with_zones, with_labels) = (config.zonal, keeps_labels(config, setup));
     let key = format!(
         "kubernetes manifests {from:?} pods={with_pods} imports={with_imports} zones={with_zones} \
-         labels={:?} namespace_labels={:?}",
+         pod_labels={with_labels} labels={:?} namespace_labels={:?}",
         config.labels, config.namespace_labels
     );
     // Both were parsed when the directive was read.
@@ -89,7 +89,7 @@ fn of_manifests(from: manifests::Source, config: &Config, setup: &mut Setup<'_>)
         kinds.extend(with_pods.then_some(Kind::Pod));
         kinds.extend(with_imports.then_some(Kind::ServiceImport));
         let (store, zone) = store::new(&kinds);
-        let store = store.with_zones(with_zones);
+        let store = store.with_zones(with_zones).with_labels(with_labels);
         let manifests = Manifests::new(from, options);
         let task: Task = Box::new(move |stop| {
             let source = |events| -> BoxFuture<()> { Box::pin(manifests.run(events)) };
@@ -101,18 +101,21 @@ fn of_manifests(from: manifests::Source, config: &Config, setup: &mut Setup<'_>)
 
 fn of_api(config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
     let (access, resources) = (access(config), resources(config));
-    let with_zones = config.zonal;
-    let key = format!("kubernetes api {access:?} {resources:?} zones={with_zones}");
+    let (with_zones, with_labels) = (config.zonal, keeps_labels(config, setup));
+    let key = format!(
+        "kubernetes api {access:?} {resources:?} zones={with_zones} pod_labels={with_labels}"
+    );
     let registry = setup.shared.metrics.clone();
     let zones = if with_zones { ", zones" } else { "" };
-    let name = name_of(&access, &resources) + zones;
-    let whole_name = whole_name(&access, &resources) + zones;
+    let labels = if with_labels { ", labels of pods" } else { "" };
+    let name = name_of(&access, &resources) + zones + labels;
+    let whole_name = whole_name(&access, &resources) + zones + labels;
     let audit_interval = setup.shared.settings.audit_interval;
     let snapshot = snapshot(setup);
     let source = setup.shared.keep(key, || {
         let kinds: Vec<Kind> = resources.iter().map(|resource| resource.kind).collect();
         let (store, zone) = store::new(&kinds);
-        let store = store.with_zones(with_zones);
+        let store = store.with_zones(with_zones).with_labels(with_labels);
         let mut api = Api::new(access, resources, &registry).audit_every(audit_interval);
         if let Some(snapshot) = &snapshot {
             snapshot.add(&whole_name, &zone);
@@ -157,6 +160,11 @@ fn snapshot(setup: &mut Setup<'_>) -> Option<Arc<Snapshot>> {
         let task: Task = Box::new(move |stop| Box::pin(kept.keep(stop)));
         (snapshot, Some(task))
     }))
+}
+
+/// Whether the labels of pods are kept: they are told as metadata, where the block has that.
+fn keeps_labels(config: &Config, setup: &Setup<'_>) -> bool {
+    config.view.pods == Pods::Verified && setup.block.metadata.is_some()
 }
 
 /// All that the state of a source depends on, for a snapshot.

@@ -119,7 +119,7 @@ impl Shared {
             "/api/v1/namespaces" => Kind::Namespace,
             "/api/v1/services" => Kind::Service,
             "/apis/discovery.k8s.io/v1/endpointslices" => Kind::EndpointSlice,
-            "/api/v1/pods" => Kind::Pod,
+            "/api/v1/pods" if self.told != Told::InPart => Kind::Pod,
             "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports" => Kind::ServiceImport,
             _ => return None,
         };

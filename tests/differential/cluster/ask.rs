@@ -59,6 +59,8 @@ pub(crate) enum Depth {
     Full,
     /// Whole zones, by zone transfer.
     Transfers,
+    /// The same of a cluster that is known in part.
+    TransfersOfPart,
 }
 
 /// Which of the questions are asked: each has its turn, as names and types go round.
@@ -133,7 +135,7 @@ impl Pair {
         let (types, shapes) = match depth {
             Depth::Brief => (FEW_TYPES, [].as_slice()),
             Depth::Full => (TYPES, SHAPES),
-            Depth::Transfers => return Ok(()),
+            Depth::Transfers | Depth::TransfersOfPart => return Ok(()),
         };
         let questions = questions(names, types, sample);
         self.ask(&questions, &Shape::udp(""))?;

@@ -190,7 +190,9 @@ fn pods() -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": [{
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"namespace": "default", "name": "asks"},
+        "metadata": {"namespace": "default", "name": "asks", "labels": {
+            "app": "asker", "app.kubernetes.io/name": "asks", "tier": "",
+        }},
         "status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]},
     }]})
 }

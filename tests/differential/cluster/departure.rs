@@ -12,6 +12,9 @@ pub(crate) const UNSYNCED: &str = "name-errors-before-sync";
 /// A cluster that is told as a stream without an end.
 pub(crate) const UNCLOSED: &str = "list-never-closed";
 
+/// The case of a question where no name of a search list is found.
+pub(crate) const LOWERED: &str = "search-domain-as-asked";
+
 /// What a transfer holds; `transfer.rs` tells it from a difference.
 pub(crate) const TRANSFERRED: &str = "transferred-as-answered";
 
@@ -41,6 +44,23 @@ pub(crate) const DEPARTURES: &[Departure] = &[
     Departure {
         name: STORED,
         is_shown: is_stored,
+    },
+    Departure {
+        name: LOWERED,
+        is_shown: |theirs, ours| {
+            let is_question = |line: &&String| line.starts_with("question ");
+            let rest = |lines: &[String]| -> Vec<String> {
+                lines
+                    .iter()
+                    .filter(|line| !is_question(line))
+                    .cloned()
+                    .collect()
+            };
+            let question = |lines: &[String]| lines.iter().find(is_question).cloned();
+            let (asked, told) = (question(ours), question(theirs));
+            asked.is_some_and(|asked| told.is_some_and(|told| asked.eq_ignore_ascii_case(&told)))
+                && rest(theirs) == rest(ours)
+        },
     },
     Departure {
         name: TRANSFERRED,

@@ -29,6 +29,32 @@ _a.b_c.example.org. A
   answer _a.b_c.example.org. 60 IN A 192.0.2.81
 ";
 
+/// The file `zone` beside a Corefile: names of `cluster.local`, or of another zone. Some are a cluster's
+/// own, and more are not.
+const ZONE: &str = r#"
+@ 300 IN SOA ns hostmaster 1 2 3 4 5
+@ 300 IN NS ns
+@ 300 IN NS ns.example.com.
+@ 300 IN A 192.0.2.90
+ns 300 IN A 192.0.2.91
+www 300 IN A 192.0.2.92
+any 300 IN CNAME www
+hostmaster 300 IN MX 10 www
+www.example.org 300 IN AAAA 2001:db8::92
+a.b 300 IN CNAME elsewhere.example.
+default.svc 300 IN TXT "a namespace of the cluster"
+kubernetes.default.svc 300 IN A 192.0.2.93
+x.default.svc 300 IN A 192.0.2.94
+_x._tcp.default.svc 300 IN SRV 1 2 3 x.default.svc
+nowhere.svc 300 IN A 192.0.2.95
+*.nowhere.svc 300 IN A 192.0.2.96
+kubernetes.kube-system.svc 300 IN TXT "not of a namespace that is told"
+1-2-3-4.nowhere.pod 300 IN A 192.0.2.97
+dns-version 300 IN A 192.0.2.98
+below.dns 300 IN NS ns.below.dns
+ns.below.dns 300 IN A 192.0.2.99
+"#;
+
 /// A running server; it ends when dropped.
 pub(crate) struct Server {
     /// Where it is asked.
@@ -42,7 +68,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts CoreDNS, which reads its objects from the API server.
     pub(crate) fn coredns(subject: &Subject, variant: &Variant, api: &Api) -> Result<Self, String> {
-        let streamed = (variant.told != Told::Listed).to_string();
+        let streamed = matches!(variant.told, Told::Streamed | Told::Unclosed).to_string();
         let environment = [("KUBE_FEATURE_WatchListClient".to_owned(), streamed)];
         Self::start(subject, variant, api, &[], &environment)
     }
@@ -58,7 +84,7 @@ impl Server {
         let arguments = ["--manifests".to_owned(), manifests.display().to_string()];
         let arguments = match variant.told {
             Told::Listed | Told::Streamed => &arguments[..],
-            Told::Unclosed => &[],
+            Told::Unclosed | Told::InPart => &[],
         };
         Self::start(subject, variant, api, arguments, &[])
     }
@@ -81,6 +107,8 @@ impl Server {
             .replace("@api", &api.url())
             .replace("@world", &world.address().to_string());
         std::fs::write(directory.path().join("Corefile"), corefile)
+            .map_err(|error| error.to_string())?;
+        std::fs::write(directory.path().join("zone"), ZONE.trim_start())
             .map_err(|error| error.to_string())?;
         let mut process = Process::start(subject, directory.path(), arguments, environment)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port));

@@ -32,9 +32,40 @@ impl Pair {
         }
         if let Some(zone) = zones.first() {
             self.transfer_below(&format!("svc.{zone}."))?;
+            self.transfer_changes(&format!("{zone}."))?;
         }
         for (zone, labels) in REVERSE_LABELS {
             self.transfer_reverse(zone, labels, names)?;
+        }
+        Ok(())
+    }
+
+    /// Of a cluster that is not known whole CoreDNS transfers what it knows, as if that were all, and
+    /// callsign nothing.
+    pub(crate) fn transfer_part(&mut self, zones: &[&str]) -> Result<(), String> {
+        for zone in zones {
+            let theirs = take(self.coredns, &format!("{zone}."))?;
+            let ours = take(self.callsign, &format!("{zone}."))?;
+            let services = records(theirs.clone());
+            let services = services
+                .iter()
+                .filter(|line| line.contains(" IN A "))
+                .count();
+            self.compared.asked += 1;
+            self.compared.answered += usize::from(services > 2);
+            let gives_a_part = services > 2
+                && theirs
+                    .first()
+                    .is_some_and(|head| head.starts_with("NOERROR"))
+                && theirs.last().is_some_and(|last| last.contains(" SOA "));
+            let is_refused = matches!(&ours[..], [head, _question] if head.starts_with("SERVFAIL"));
+            if gives_a_part && is_refused {
+                self.compared.departures.push(TRANSFERRED);
+            } else {
+                let difference =
+                    format!("{zone} AXFR\n  CoreDNS: {theirs:#?}\n  callsign: {ours:#?}");
+                self.compared.differences.push(difference);
+            }
         }
         Ok(())
     }
@@ -54,6 +85,31 @@ impl Pair {
             let added: Vec<_> = added.iter().map(|line| format!("  + {line}\n")).collect();
             let lines = missing.concat() + &added.concat();
             compared.differences.push(format!("{zone} AXFR\n{lines}"));
+        }
+        Ok(())
+    }
+
+    /// What has changed since a serial (IXFR): the SOA record alone where it is the zone's own, and
+    /// the whole zone otherwise.
+    fn transfer_changes(&mut self, zone: &str) -> Result<(), String> {
+        for (since, offset) in [("now", 0), ("before", u32::MAX), ("later", 1)] {
+            let told = |server| -> Result<&str, String> {
+                let serial = serial(server, zone)?.wrapping_add(offset);
+                let changes = take_by(server, zone, &since_serial(zone, serial)?)?;
+                let changes = records(changes);
+                Ok(match changes.len() {
+                    0 => "nothing",
+                    1 => "the SOA record",
+                    _ if changes == records(take(server, zone)?) => "the zone",
+                    _ => "a part",
+                })
+            };
+            let (theirs, ours) = (told(self.coredns)?, told(self.callsign)?);
+            self.compared.asked += 1;
+            if theirs != ours {
+                let difference = format!("{zone} IXFR since {since}\n  - {theirs}\n  + {ours}\n");
+                self.compared.differences.push(difference);
+            }
         }
         Ok(())
     }
@@ -181,10 +237,38 @@ fn records(transfer: Vec<String>) -> Records {
     records.map(without_serial).collect()
 }
 
+/// The serial of a zone.
+fn serial(server: SocketAddr, zone: &str) -> Result<u32, String> {
+    let replies = over_tcp(server, &[query(zone, "SOA")?])?;
+    let reply = replies.into_iter().flatten().next().unwrap_or_default();
+    let lines = Message::decode(&reply)?.reply_lines(0, None, false);
+    let soa = lines.iter().find(|line| line.starts_with("answer "));
+    let serial = soa.and_then(|soa| soa.split(' ').nth(7)?.parse().ok());
+    serial.ok_or_else(|| format!("{server}: no serial of {zone} in {lines:?}"))
+}
+
+/// A question for what has changed since a serial.
+fn since_serial(zone: &str, serial: u32) -> Result<Vec<u8>, String> {
+    let mut message = query(zone, "IXFR")?;
+    // One record of the authority section: the zone's SOA record, with all but the serial empty.
+    if let Some(count) = message.get_mut(9) {
+        *count = 1;
+    }
+    message.extend([0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 0, 0, 22, 0, 0]);
+    message.extend(serial.to_be_bytes());
+    message.extend([0; 16]);
+    Ok(message)
+}
+
 /// A transfer as lines: of each message its head, then its records.
 fn take(server: SocketAddr, zone: &str) -> Result<Vec<String>, String> {
+    take_by(server, zone, &query(zone, "AXFR")?)
+}
+
+/// The same, by what is asked.
+fn take_by(server: SocketAddr, zone: &str, message: &[u8]) -> Result<Vec<String>, String> {
     let mut connection = Connection::open(server)?;
-    connection.send(&query(zone, "AXFR")?)?;
+    connection.send(message)?;
     let (mut lines, mut ends) = (Vec::new(), 0);
     loop {
         let Received::Message(reply) = connection.receive(PATIENCE) else {
@@ -197,7 +281,10 @@ fn take(server: SocketAddr, zone: &str) -> Result<Vec<String>, String> {
         let is_error = lines
             .first()
             .is_some_and(|head| !head.starts_with("NOERROR"));
-        if ends >= 2 || is_error {
+        let answers = lines.iter().filter(|line| line.starts_with("answer "));
+        // Nothing has changed since the serial that was asked with.
+        let is_all = ends == 1 && answers.count() == 1;
+        if ends >= 2 || is_error || is_all {
             return Ok(lines);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::ask::Depth;
 use super::data::Data;
-use super::departure::{STORED, TRANSFERRED, UNCLOSED, UNREADABLE, UNSYNCED};
+use super::departure::{LOWERED, STORED, TRANSFERRED, UNCLOSED, UNREADABLE, UNSYNCED};
 
 /// A Corefile, and the cluster that it is run on.
 pub(crate) struct Variant {
@@ -31,6 +31,8 @@ pub(crate) enum Told {
     Streamed,
     /// The same, and the bookmark that closes it never comes. callsign reads its objects there, too.
     Unclosed,
+    /// All but the pods, for which it answers that it cannot tell. callsign reads its objects there, too.
+    InPart,
 }
 
 /// The zones of most variants.
@@ -95,7 +97,7 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
     variants.extend(sources());
     variants.extend(other());
     variants.extend(outside());
-    variants.push(search_lists());
+    variants.extend(search_lists());
     variants.extend(of_several_clusters());
     variants.extend(transfers(seed));
     variants.extend(told());
@@ -227,6 +229,37 @@ const BLOCKS: &[(&str, &[&str], &str)] = &[
              ttl 30
            }
            whoami
+         }",
+    ),
+    (
+        "fallthrough to a zone's file",
+        &["cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           errors
+           file zone cluster.local
+           kubernetes cluster.local in-addr.arpa ip6.arpa {
+             endpoint @api
+             pods insecure
+             namespaces default odd
+             fallthrough
+           }
+           forward . @world
+         }",
+    ),
+    (
+        "fallthrough of some names to a zone's file",
+        &["cluster.local"],
+        ".:@port {
+           bind 127.0.0.1
+           errors
+           file zone cluster.local
+           kubernetes cluster.local in-addr.arpa ip6.arpa {
+             endpoint @api
+             pods insecure
+             namespaces default odd
+             fallthrough svc.cluster.local
+           }
          }",
     ),
 ];
@@ -427,6 +460,11 @@ fn told() -> Vec<Variant> {
         "parse-error",
         "client-namespace",
         "client-pod-name",
+        "client-label/app",
+        "client-label/app.kubernetes.io/name",
+        "client-label/tier",
+        "client-label/none",
+        "client-label/",
     ];
     let labels = labels.map(|label| format!(r#"{{{{ .Meta \"kubernetes/{label}\" }}}}"#));
     let labels = labels.join("|");
@@ -526,15 +564,32 @@ fn transfers(seed: u64) -> Vec<Variant> {
             ..block(title, zones, &corefile)
         }
     };
-    variants.into_iter().map(variant).collect()
+    let mut variants: Vec<Variant> = variants.into_iter().map(variant).collect();
+    variants.push(Variant {
+        told: Told::InPart,
+        depth: Depth::TransfersOfPart,
+        ..variant((
+            "transfers before the cluster is known",
+            Data::Sample,
+            one,
+            "bind 127.0.0.1",
+            "pods verified\n startup_timeout 1s",
+        ))
+    });
+    variants
 }
 
-/// A variant with `autopath`: names are asked for as a search list makes them.
-fn search_lists() -> Variant {
-    Variant {
+/// Variants with `autopath`: names are asked for as a search list makes them.
+fn search_lists() -> Vec<Variant> {
+    let variants = [
+        ("search lists", "forward . @world"),
+        ("search lists, and a zone's file", "file zone example.org"),
+    ];
+    let variant = |(title, plugin)| Variant {
         data: Data::Pods,
+        departures: &[LOWERED],
         ..block(
-            "search lists",
+            title,
             &["cluster.local", "default.svc.cluster.local"],
             &format!(
                 ".:@port {{
@@ -544,11 +599,12 @@ fn search_lists() -> Variant {
                      endpoint @api
                      pods verified
                    }}
-                   forward . @world
+                   {plugin}
                  }}"
             ),
         )
-    }
+    };
+    variants.into_iter().map(variant).collect()
 }
 
 /// A variant of the written cluster with these options.

@@ -346,7 +346,7 @@ spec:
         ))?;
         let ip = format!("10.96.103.{round}");
         for view in View::ALL {
-            world.expect(view, &[(name, "A", &ip)])?;
+            world.expect(*view, &[(name, "A", &ip)])?;
         }
         let pod = ("10-244-3-1.passing.pod.cluster.local.", "A", "10.244.3.1");
         world.expect(View::Verified, &[pod])?;
@@ -355,7 +355,7 @@ spec:
         world.api.delete(place)?;
         for view in View::ALL {
             world.expect(
-                view,
+                *view,
                 &[
                     (name, "A", "NXDOMAIN"),
                     ("passing.svc.cluster.local.", "A", "NXDOMAIN"),

@@ -42,13 +42,19 @@ impl Table {
     pub(super) fn print(&self) {
         for (what, [coredns, callsign]) in &self.rows {
             let (theirs, ours) = (median(coredns), median(callsign));
+            let text = |figure: f64| match figure.is_nan() {
+                true => "-".to_owned(),
+                false => format!("{figure:.2}"),
+            };
             let ratio = match ours > 0.0 && theirs > 0.0 {
                 true => format!("{:.1}", theirs / ours),
                 false => String::new(),
             };
             println!(
-                "| {} | {what} | {theirs:.2} | {ours:.2} | {ratio} |",
-                self.size
+                "| {} | {what} | {} | {} | {ratio} |",
+                self.size,
+                text(theirs),
+                text(ours)
             );
         }
     }

@@ -45,24 +45,29 @@ fn version(text: &str) -> u64 {
     text.parse().unwrap_or_default()
 }
 
+/// What an object says of itself, with those of its labels that are of interest.
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Metadata<'a> {
+#[serde(
+    default,
+    rename_all = "camelCase",
+    bound(deserialize = "L: Default + Deserialize<'de>")
+)]
+pub(super) struct Metadata<'a, L = Labels<'a>> {
     #[serde(borrow)]
     pub(super) name: Text<'a>,
     #[serde(borrow)]
     pub(super) namespace: Text<'a>,
     #[serde(borrow)]
     pub(super) resource_version: Text<'a>,
-    #[serde(borrow, deserialize_with = "nullable")]
-    pub(super) labels: Labels<'a>,
+    #[serde(deserialize_with = "nullable")]
+    pub(super) labels: L,
     #[serde(borrow, deserialize_with = "nullable")]
     pub(super) annotations: Annotations<'a>,
     #[serde(deserialize_with = "present")]
     pub(super) deletion_timestamp: bool,
 }
 
-/// The labels that are read.
+/// The labels that are read of most objects.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Labels<'a> {
@@ -84,7 +89,7 @@ pub(super) struct Annotations<'a> {
     pub(super) initial_events_end: Text<'a>,
 }
 
-impl Metadata<'_> {
+impl<L> Metadata<'_, L> {
     pub(super) fn key(&self) -> Key {
         Key {
             namespace: Arc::from(&*self.namespace.0),

@@ -12,8 +12,8 @@ use std::str;
 
 use thiserror::Error;
 
-use super::metadata::{ListMetadata, Metadata, Nothing};
-use super::pod::{Pod, PodIp, PodStatus};
+use super::metadata::{Labels, ListMetadata, Metadata, Nothing};
+use super::pod::{AllLabels, Pod, PodIp, PodStatus};
 use super::slice::{Conditions, EndpointSlice, Reference, WireEndpoint};
 use super::text::{Address, Text};
 use super::{
@@ -215,7 +215,30 @@ impl<'a> Message<'a> for Entry<'a> {
     }
 }
 
-impl<'a> Message<'a> for Metadata<'a> {
+/// Labels, as they are put together.
+trait Labelled<'a>: Default {
+    /// Takes one; one that is of no interest is passed over.
+    fn label(&mut self, name: Text<'a>, value: Text<'a>);
+}
+
+impl<'a> Labelled<'a> for Labels<'a> {
+    fn label(&mut self, name: Text<'a>, value: Text<'a>) {
+        match &*name.0 {
+            SERVICE_NAME => self.service_name = value,
+            IMPORT_NAME => self.import_name = value,
+            SOURCE_CLUSTER => self.source_cluster = value,
+            _ => {}
+        }
+    }
+}
+
+impl<'a> Labelled<'a> for AllLabels<'a> {
+    fn label(&mut self, name: Text<'a>, value: Text<'a>) {
+        self.0.push((name, value));
+    }
+}
+
+impl<'a, L: Labelled<'a>> Message<'a> for Metadata<'a, L> {
     fn field(&mut self, number: u32, value: Value<'a>) -> Result<(), Malformed> {
         match number {
             1 => self.name = value.text()?,
@@ -224,12 +247,7 @@ impl<'a> Message<'a> for Metadata<'a> {
             9 => self.deletion_timestamp = true,
             11 => {
                 let Entry { key, value } = value.message()?;
-                match &*key.0 {
-                    SERVICE_NAME => self.labels.service_name = value,
-                    IMPORT_NAME => self.labels.import_name = value,
-                    SOURCE_CLUSTER => self.labels.source_cluster = value,
-                    _ => {}
-                }
+                self.labels.label(key, value);
             }
             12 => {
                 let Entry { key, value } = value.message()?;

@@ -53,6 +53,8 @@ pub(super) struct Reference<'a> {
 }
 
 impl<'de> Wire<'de> for EndpointSlice<'de> {
+    type Labels = Labels<'de>;
+
     fn metadata(&self) -> &Metadata<'de> {
         &self.metadata
     }

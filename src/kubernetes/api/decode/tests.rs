@@ -113,6 +113,18 @@ fn objects_are_trimmed_to_what_names_need() {
             object("pod a/p 10.0.0.1,fd00::1"),
         ),
         (
+            "a pod with labels",
+            Kind::Pod,
+            r#"{"metadata":{"name":"p","namespace":"a","labels":{"app.kubernetes.io/name":"web","kubernetes.io/service-name":"x","tier":""}},"status":null}"#,
+            object("pod a/p app.kubernetes.io/name=web kubernetes.io/service-name=x tier="),
+        ),
+        (
+            "a pod without labels",
+            Kind::Pod,
+            r#"{"metadata":{"name":"p","namespace":"a","labels":null},"status":{"podIPs":null}}"#,
+            object("pod a/p"),
+        ),
+        (
             "a pod that is going away",
             Kind::Pod,
             r#"{"metadata":{"name":"p","namespace":"a","deletionTimestamp":"2026-01-01T00:00:00Z"},"status":{"podIPs":[{"ip":"10.0.0.1"}]}}"#,

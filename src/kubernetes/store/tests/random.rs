@@ -83,7 +83,8 @@ fn slice() -> impl Strategy<Value = String> {
 fn pod() -> impl Strategy<Value = String> {
     const PODS: [&str; 4] = ["p-1", "p-2", "p-3", "p-4"];
     let ips = subsequence(ADDRESSES.to_vec(), 0..3).prop_map(|ips| ips.join(","));
-    (name(&PODS), ips).prop_map(|(name, ips)| format!("pod {name} {ips}"))
+    let labels = select(&["", "app=web", "app=web tier=", "app=db"][..]);
+    (name(&PODS), ips, labels).prop_map(|(name, ips, labels)| format!("pod {name} {ips} {labels}"))
 }
 
 pub(crate) fn any_object() -> impl Strategy<Value = Object> {
@@ -287,7 +288,11 @@ fn odd_object() -> impl Strategy<Value = Object> {
             })
         },
     );
-    let pod = (key(), ips()).prop_map(|(key, ips)| Object::Pod(Pod { key, ips }));
+    let label = (text(), text()).prop_map(|(name, value)| (name.into(), value.into()));
+    let pod = (key(), ips(), vec(label, 0..3)).prop_map(|(key, ips, labels)| {
+        let labels = labels.into();
+        Object::Pod(Pod { key, ips, labels })
+    });
     let namespace = text().prop_map(|name| Object::Namespace(Namespace { name: name.into() }));
     prop_oneof![namespace, service, slice, pod]
 }

@@ -18,13 +18,19 @@ fn state(zones: &[&str], pods: Pods) -> Arc<State> {
 
 /// The same with the option `zonal` or without.
 fn state_of(zones: &[&str], pods: Pods, zonal: bool) -> State {
-    let (mut store, cluster) = store::new(&[Kind::Pod]);
+    let (store, cluster) = store::new(&[Kind::Pod]);
+    let mut store = store.with_labels(true);
     let pod = Pod {
         key: Key {
             namespace: "shop".into(),
             name: "web-0".into(),
         },
         ips: ["10.240.0.1".parse().unwrap()].into(),
+        labels: [
+            ("app.kubernetes.io/name".into(), "web".into()),
+            ("app".into(), "".into()),
+        ]
+        .into(),
     };
     store.apply(Event::Apply(Object::Pod(pod)), 0);
     State {
@@ -145,12 +151,29 @@ fn the_topology_zone_of_a_name_with_zonal() {
 
 #[test]
 fn the_pod_that_asks_where_pods_are_watched() {
-    let labels = ["client-namespace", "client-pod-name", "client-label/app"];
+    let labels = [
+        "client-namespace",
+        "client-pod-name",
+        "client-label/app.kubernetes.io/name",
+        "client-label/app",
+        "client-label/tier",
+        "client-label/",
+        "client-label",
+    ];
     let some = |text: &str| Some(text.to_owned());
+    let verified = [
+        some("shop"),
+        some("web-0"),
+        some("web"),
+        some(""),
+        None,
+        None,
+        None,
+    ];
     for (pods, expected) in [
-        (Pods::Verified, [some("shop"), some("web-0"), None]),
-        (Pods::Insecure, [None, None, None]),
-        (Pods::Disabled, [None, None, None]),
+        (Pods::Verified, verified),
+        (Pods::Insecure, Default::default()),
+        (Pods::Disabled, Default::default()),
     ] {
         let state = state(&["cluster.local"], pods);
         assert_eq!(

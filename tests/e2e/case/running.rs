@@ -1,0 +1,154 @@
+//! What a server tells of itself, and what becomes of it when its Corefile changes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::api::Place;
+use crate::differential::cluster::ask::Depth;
+use crate::server::{Server, View};
+use crate::world::{World, until};
+
+const NAMESPACE: &str = "running";
+
+/// The annotation by which a slice tells when what it is made from changed.
+const TRIGGER: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
+/// Slices one after the other: Service, how many seconds ago what it was made from changed (nothing
+/// where that is not told, or not as a time), its address.
+const SLICES: &[(&str, Option<&str>, &str)] = &[
+    ("headless", Some("132"), "192.0.2.41"),
+    ("headless", Some("66"), "192.0.2.42"),
+    ("headless", Some("20"), "192.0.2.42"),
+    ("cluster-ip", Some("9"), "192.0.2.43"),
+    ("no-service", Some("5"), "192.0.2.44"),
+    ("told-by-nobody", None, "192.0.2.45"),
+    ("told-wrongly", Some("yesterday"), "192.0.2.46"),
+];
+
+/// The metric's lines for both kinds of Services: of the slices above, and of one that is deleted.
+const PROGRAMMING: &str = "coredns_kubernetes_dns_programming_duration_seconds";
+
+pub(super) fn programming(world: &mut World) -> Result<(), String> {
+    world.new_namespace(NAMESPACE, "no")?;
+    for (name, ip) in [
+        ("headless", "None"),
+        ("cluster-ip", "10.96.106.1"),
+        ("told-by-nobody", "None"),
+        ("told-wrongly", "None"),
+    ] {
+        world.api.apply_one(&json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"clusterIP": ip, "ports": [{"port": 80}]},
+        }))?;
+    }
+    world.restart_with(View::ONE)?;
+    world.settle()?;
+    let counts = |server| counts(server);
+    let [coredns, callsign] = world.servers().map(counts);
+    let before = [coredns?, callsign?];
+    for (service, ago, ip) in SLICES {
+        world.api.apply_one(&slice(service, *ago, ip))?;
+    }
+    world.settle()?;
+    world
+        .api
+        .delete(Place::new("EndpointSlice", NAMESPACE, "headless"))?;
+    world.settle()?;
+    let expected = BTreeMap::from([
+        // Of 9 s; the scheduler may add some.
+        (("cluster_ip", "8.192"), 0),
+        (("cluster_ip", "16.384"), 1),
+        // Of 20 s, twice as its deletion counts too, of 66 s, of 132 s.
+        (("headless_with_selector", "16.384"), 0),
+        (("headless_with_selector", "32.768"), 2),
+        (("headless_with_selector", "65.536"), 2),
+        (("headless_with_selector", "131.072"), 3),
+        (("headless_with_selector", "262.144"), 4),
+        (("headless_with_selector", "+Inf"), 4),
+    ]);
+    for (server, before) in world.servers().into_iter().zip(before) {
+        until(|| {
+            let now = match counts(server) {
+                Ok(now) => now,
+                Err(problem) => return Some(problem),
+            };
+            let of = |counts: &BTreeMap<String, u64>, kind: &str, le: &str| {
+                let line = format!("{{service_kind=\"{kind}\",le=\"{le}\"}}");
+                counts.get(&line).copied().unwrap_or_default()
+            };
+            let added = expected.keys().map(|(kind, le)| {
+                let added = of(&now, kind, le).saturating_sub(of(&before, kind, le));
+                ((*kind, *le), added)
+            });
+            let added: BTreeMap<_, _> = added.collect();
+            let name = server.name;
+            (added != expected).then(|| format!("{name}:\n  - {expected:?}\n  + {added:?}"))
+        })?;
+    }
+    world.restart_with(View::ALL)
+}
+
+/// How many changes took at most so long, by the labels of a line.
+fn counts(server: &Server) -> Result<BTreeMap<String, u64>, String> {
+    let lines = server.metrics(&format!("{PROGRAMMING}_bucket"))?;
+    let counts = lines.iter().filter_map(|line| {
+        let (labels, count) = line.rsplit_once(' ')?;
+        let labels = labels.strip_prefix(&format!("{PROGRAMMING}_bucket"))?;
+        Some((labels.to_owned(), count.parse::<f64>().ok()? as u64))
+    });
+    Ok(counts.collect())
+}
+
+fn slice(service: &str, ago: Option<&str>, ip: &str) -> Value {
+    let mut object = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {
+            "name": service, "namespace": NAMESPACE,
+            "labels": {"kubernetes.io/service-name": service},
+        },
+        "addressType": "IPv4", "endpoints": [{"addresses": [ip]}],
+    });
+    if let Some(ago) = ago {
+        let time = match ago.parse() {
+            Ok(seconds) => time(SystemTime::now() - Duration::from_secs(seconds)),
+            Err(_) => ago.to_owned(),
+        };
+        object["metadata"]["annotations"] = json!({TRIGGER: time});
+    }
+    object
+}
+
+/// A time as the API has it.
+fn time(at: SystemTime) -> String {
+    jiff::Timestamp::try_from(at).map_or_else(|error| error.to_string(), |at| at.to_string())
+}
+
+pub(super) fn reload(world: &mut World) -> Result<(), String> {
+    let both = |world: &World, from: &str, to: &str| {
+        let mut servers = world.servers().into_iter();
+        servers.try_for_each(|server| server.reload(from, to))
+    };
+    let expect = |world: &World, other: &str| {
+        let own = ("kubernetes.default.svc.cluster.local.", "A", "10.96.0.1");
+        let other = ("kubernetes.default.svc.other.example.", "A", other);
+        world.expect(View::Verified, &[own, other]).map(drop)
+    };
+    expect(world, "SERVFAIL")?;
+    both(
+        world,
+        "kubernetes cluster.local ",
+        "kubernetes cluster.local other.example ",
+    )?;
+    expect(world, "10.96.0.1")?;
+    world.agree(&["default"], Depth::Brief)?;
+    both(
+        world,
+        "kubernetes cluster.local other.example ",
+        "kubernetes cluster.local ",
+    )?;
+    expect(world, "SERVFAIL")?;
+    world.agree(&["default"], Depth::Brief)
+}
