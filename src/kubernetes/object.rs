@@ -113,6 +113,8 @@ pub enum Protocol {
     Udp,
     /// SCTP
     Sctp,
+    /// not written, as only a ServiceImport can leave it: no name with a protocol leads to the port
+    Unset,
 }
 
 /// An EndpointSlice.

@@ -147,6 +147,7 @@ fn port(text: &str) -> Port {
         protocol: match protocol {
             "UDP" => Protocol::Udp,
             "SCTP" => Protocol::Sctp,
+            "" => Protocol::Unset,
             _ => Protocol::Tcp,
         },
         number: number.parse().expect(text),

@@ -155,5 +155,6 @@ fn protocol(protocol: Protocol) -> &'static str {
         Protocol::Tcp => "tcp",
         Protocol::Udp => "udp",
         Protocol::Sctp => "sctp",
+        Protocol::Unset => "",
     }
 }

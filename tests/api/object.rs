@@ -142,9 +142,12 @@ fn port(port: &Port) -> Value {
         Protocol::Tcp => "TCP",
         Protocol::Udp => "UDP",
         Protocol::Sctp => "SCTP",
+        Protocol::Unset => "",
     };
     let mut object = Map::new();
-    object.insert("protocol".to_owned(), json!(protocol));
+    if !protocol.is_empty() {
+        object.insert("protocol".to_owned(), json!(protocol));
+    }
     if !port.name.is_empty() {
         object.insert("name".to_owned(), json!(&*port.name));
     }

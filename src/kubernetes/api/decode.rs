@@ -327,7 +327,7 @@ impl<'de> Wire<'de> for ServiceImport<'de> {
                 "Headless" => ServiceKind::Headless,
                 _ => ServiceKind::ClusterIp(addresses(&self.spec.ips)),
             },
-            ports: ports(&self.spec.ports),
+            ports: ports_of_import(&self.spec.ports),
             external: None,
         }))
     }
@@ -377,6 +377,18 @@ fn ports(ports: &[WirePort<'_>]) -> Box<[Port]> {
         })
     };
     ports.iter().filter_map(port).collect()
+}
+
+/// The same of an import: nobody writes TCP where it says nothing, as the API server does of its own.
+fn ports_of_import(written: &[WirePort<'_>]) -> Box<[Port]> {
+    let mut ports = ports(written);
+    let known = |port: &&WirePort<'_>| Protocol::named(&port.protocol.0).is_some();
+    for (port, written) in ports.iter_mut().zip(written.iter().filter(known)) {
+        if written.protocol.0.is_empty() {
+            port.protocol = Protocol::Unset;
+        }
+    }
+    ports
 }
 
 fn addresses(addresses: &[Address]) -> Box<[IpAddr]> {

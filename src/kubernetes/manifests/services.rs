@@ -151,10 +151,17 @@ fn import(
         }
         other => return Err(format!("spec.type {other:?} is not known")),
     };
+    let mut ports = ports(&spec.ports, names)?;
+    // Nobody writes TCP where an import says nothing, as the API server does of its own.
+    for (port, written) in ports.iter_mut().zip(&spec.ports) {
+        if written.protocol.is_empty() {
+            port.protocol = Protocol::Unset;
+        }
+    }
     Ok(object::Service {
         key: names.key(name),
         kind,
-        ports: ports(&spec.ports, names)?,
+        ports,
         external: None,
     })
 }

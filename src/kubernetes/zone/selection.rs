@@ -337,6 +337,7 @@ impl PortFilter<'_> {
             Protocol::Tcp => b"tcp",
             Protocol::Udp => b"udp",
             Protocol::Sctp => b"sctp",
+            Protocol::Unset => b"",
         };
         name && (self.protocol.is_empty() || self.protocol == protocol)
     }

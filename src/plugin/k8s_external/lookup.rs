@@ -67,6 +67,7 @@ impl Asked<'_> {
                 Protocol::Tcp => "tcp",
                 Protocol::Udp => "udp",
                 Protocol::Sctp => "sctp",
+                Protocol::Unset => "",
             };
             (self.port.is_empty() || self.port.eq_ignore_ascii_case(port.name.as_bytes()))
                 && (self.protocol.is_empty()

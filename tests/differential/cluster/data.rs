@@ -124,7 +124,7 @@ fn imports() -> Value {
         })
     };
     let two = json!([
-        {"name": "http", "port": 80},
+        {"name": "http", "port": 80, "protocol": "TCP"},
         {"name": "dns", "port": 53, "protocol": "UDP"},
     ]);
     let slice = |number: u8, service: &str, cluster: &str, endpoints: Value| {
@@ -149,6 +149,7 @@ fn imports() -> Value {
         import("default", "both", json!({"type": "ClusterSetIP", "ips": ["10.200.0.1", "fd00:200::1"], "ports": two})),
         import("default", "web", json!({"type": "ClusterSetIP", "ips": ["10.200.0.2"], "ports": two})),
         import("default", "no-port", json!({"type": "ClusterSetIP", "ips": ["10.200.0.3"]})),
+        import("default", "no-protocol", json!({"type": "ClusterSetIP", "ips": ["10.200.0.6"], "ports": [{"name": "http", "port": 80}, {"port": 81}]})),
         import("default", "no-address", json!({"type": "ClusterSetIP", "ports": two})),
         import("default", "db", json!({"type": "Headless", "ports": two})),
         import("default", "empty", json!({"type": "Headless", "ports": two})),

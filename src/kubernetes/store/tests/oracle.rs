@@ -305,6 +305,7 @@ fn selected(ports: &[Port], name: &str, protocol: &str) -> Vec<Option<u16>> {
         Protocol::Tcp => "tcp",
         Protocol::Udp => "udp",
         Protocol::Sctp => "sctp",
+        Protocol::Unset => "",
     };
     let passing = ports.iter().filter(|port| {
         (name.is_empty() || name.eq_ignore_ascii_case(&port.name))

@@ -12,6 +12,7 @@ const OBJECTS: &str = "
     import  a/db None db:5432/TCP
     import  a/idle 10.200.0.2 http:80/TCP
     import  a/bare 10.200.0.3
+    import  a/loose 10.200.0.5 http:80/
     import  a/waits - http:80/TCP
     import  a/empty None http:80/TCP
     import  b/web 10.200.0.4 http:80/TCP
@@ -55,6 +56,11 @@ fn an_import_has_its_own_addresses_and_its_zone_knows_no_service() {
             "web.a.svc.cluster.local. A",
             &["web.a.svc.cluster.local. 5 IN A 10.96.0.1"],
         ),
+        (
+            "loose.a.svc.clusterset.local. A",
+            &["loose.a.svc.clusterset.local. 5 IN A 10.200.0.5"],
+        ),
+        ("_http._tcp.loose.a.svc.clusterset.local. A", NXDOMAIN),
         ("db.a.svc.cluster.local. A", super::NXDOMAIN),
         ("a.svc.clusterset.local. A", NODATA),
         ("nosuch.a.svc.clusterset.local. A", NXDOMAIN),
