@@ -7,7 +7,6 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::differential::cluster::ask::Depth;
-use crate::differential::cluster::departure::UNREADABLE;
 use crate::differential::http;
 use crate::port::Reservation;
 use crate::subject::{Process, Subject};
@@ -63,14 +62,6 @@ impl View {
         match self {
             Self::Verified | Self::Insecure | Self::Imports => depth,
             _ => Depth::Brief,
-        }
-    }
-
-    /// The departures that may be seen in it: slices of imports need be none of a Service.
-    pub(crate) fn departures(self) -> &'static [&'static str] {
-        match self {
-            Self::Verified | Self::Insecure | Self::Labelled | Self::Exposed => &[],
-            Self::Imports | Self::ImportsByPods | Self::ImportsLabelled => &[UNREADABLE],
         }
     }
 

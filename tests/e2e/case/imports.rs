@@ -83,9 +83,11 @@ fn define(world: &World) -> Result<(), String> {
     let [coredns, callsign] = world.expect(View::Imports, &[(nothing, "A", "NXDOMAIN")])?;
     println!("          defined: CoreDNS after {coredns:.1?}, callsign after {callsign:.1?}");
     // Each block asks at times of its own.
-    let rest = View::OF_CLUSTERS.iter();
-    rest.map(|view| world.expect(*view, &[(nothing, "A", "NXDOMAIN")]).map(drop))
-        .collect()
+    let mut rest = View::OF_CLUSTERS.iter();
+    rest.try_for_each(|view| {
+        let row = (nothing, "A", "NXDOMAIN");
+        world.expect(*view, &[row]).map(drop)
+    })
 }
 
 fn fill(world: &World) -> Result<(), String> {
@@ -95,144 +97,159 @@ fn fill(world: &World) -> Result<(), String> {
     world.agree(&[IMPORTS], Depth::Brief)
 }
 
-/// What is done to an object.
-enum Change {
-    /// a merge patch
-    Patch(&'static str, &'static str, Value),
-    Delete(&'static str, &'static str),
+/// What is done to an object, and an answer after it.
+struct Change {
+    title: &'static str,
+    kind: &'static str,
+    name: &'static str,
+    /// a merge patch; none where it is deleted
+    patch: Option<Value>,
+    row: Row<'static>,
 }
 
-/// Each change that a name follows, one after the other.
-fn changes(world: &World) -> Result<(), String> {
-    use Change::{Delete, Patch};
-    let import = |name, spec: Value| Patch("ServiceImport", name, json!({"spec": spec}));
-    let label = |kind, name, label: &str, value: Value| {
-        Patch(kind, name, json!({"metadata": {"labels": {label: value}}}))
+const WEB: &str = "web.imports.svc.clusterset.local.";
+const DB: &str = "db.imports.svc.clusterset.local.";
+
+/// Changes of imports.
+fn of_imports() -> Vec<Change> {
+    let change = |title, name, patch, row| Change {
+        title,
+        kind: "ServiceImport",
+        name,
+        patch: Some(patch),
+        row,
     };
-    let slice = |name, key: &str, value: Value| {
-        let key = format!("multicluster.kubernetes.io/{key}");
-        Patch(
-            "EndpointSlice",
-            name,
-            json!({"metadata": {"labels": {key: value}}}),
-        )
-    };
-    let of_slice = |name, patch: Value| Patch("EndpointSlice", name, patch);
-    let web = "web.imports.svc.clusterset.local.";
-    let db = "db.imports.svc.clusterset.local.";
-    let table: [(&str, Change, Row<'_>); 15] = [
-        (
-            "other addresses",
-            import("web", json!({"ips": ["10.200.0.9"]})),
-            (web, "A", "10.200.0.9"),
+    let exposed = |word: Value| json!({"metadata": {"labels": {"exposed": word}}});
+    vec![
+        change(
+            "other addresses, of one family",
+            "web",
+            json!({"spec": {"ips": ["10.200.0.9"]}}),
+            (WEB, "A", "10.200.0.9"),
         ),
-        (
-            "one family less",
-            import("web", json!({"ips": ["10.200.0.9"]})),
-            (web, "AAAA", "NODATA"),
-        ),
-        (
+        change(
             "another port",
-            import("web", json!({"ports": [{"name": "https", "port": 443}]})),
+            "web",
+            json!({"spec": {"ports": [{"name": "https", "port": 443, "protocol": "TCP"}]}}),
             (
                 "_http._tcp.web.imports.svc.clusterset.local.",
                 "SRV",
                 "NXDOMAIN",
             ),
         ),
-        (
-            "an import becomes headless",
-            import("web", json!({"type": "Headless"})),
-            (web, "A", "10.201.0.1; 10.201.0.2; 10.202.0.1"),
+        change(
+            "it becomes headless",
+            "web",
+            json!({"spec": {"type": "Headless"}}),
+            (WEB, "A", "10.201.0.1; 10.201.0.2; 10.202.0.1"),
         ),
-        (
-            "and has addresses again",
-            import("web", json!({"type": "ClusterSetIP"})),
-            (web, "A", "10.200.0.9"),
+        change(
+            "it has addresses again",
+            "web",
+            json!({"spec": {"type": "ClusterSetIP"}}),
+            (WEB, "A", "10.200.0.9"),
         ),
-        (
-            "an import is selected no more",
-            label("ServiceImport", "db", "exposed", Value::Null),
-            (db, "A", "10.201.0.4; 10.201.0.5"),
+        change(
+            "a selector takes it no more",
+            "db",
+            exposed(Value::Null),
+            (DB, "A", "10.201.0.4; 10.201.0.5"),
         ),
-        (
-            "and is again",
-            label("ServiceImport", "db", "exposed", json!("yes")),
-            (db, "A", "10.201.0.4; 10.201.0.5"),
+        change(
+            "a selector takes it again",
+            "db",
+            exposed(json!("yes")),
+            (DB, "A", "10.201.0.4; 10.201.0.5"),
         ),
-        (
-            "a slice is of another cluster",
-            slice("db-west", "source-cluster", json!("north")),
-            (
-                "db-0.north.db.imports.svc.clusterset.local.",
-                "AAAA",
-                "fd00:202::4",
-            ),
+    ]
+}
+
+/// Changes of what imports are made of, and then of an import that goes.
+fn of_slices() -> Vec<Change> {
+    let change = |title, name, patch, row| Change {
+        title,
+        kind: "EndpointSlice",
+        name,
+        patch,
+        row,
+    };
+    let label = |key: &str, value: Value| {
+        let key = format!("multicluster.kubernetes.io/{key}");
+        Some(json!({"metadata": {"labels": {key: value}}}))
+    };
+    let unready = json!({"endpoints": [
+        {"addresses": ["10.201.0.4"], "hostname": "db-0", "conditions": {"ready": false}},
+        {"addresses": ["10.201.0.5"], "hostname": "db-1"},
+    ]});
+    let north = "db-0.north.db.imports.svc.clusterset.local.";
+    let moved = "db-0.north.web.imports.svc.clusterset.local.";
+    vec![
+        change(
+            "it is of another cluster",
+            "db-west",
+            label("source-cluster", json!("north")),
+            (north, "AAAA", "fd00:202::4"),
         ),
-        (
-            "a slice is selected no more",
-            label("EndpointSlice", "web-east", "tier", Value::Null),
+        change(
+            "it is one of another import",
+            "db-west",
+            label("service-name", json!("web")),
+            (moved, "AAAA", "fd00:202::4"),
+        ),
+        change(
+            "it is one of none any more",
+            "db-east",
+            label("service-name", Value::Null),
+            (DB, "A", "NXDOMAIN"),
+        ),
+        change(
+            "it is one again",
+            "db-east",
+            label("service-name", json!("db")),
+            (DB, "A", "10.201.0.4; 10.201.0.5"),
+        ),
+        change(
+            "an endpoint is not ready",
+            "db-east",
+            Some(unready),
+            (DB, "A", "10.201.0.5"),
+        ),
+        change(
+            "a selector takes it no more",
+            "web-east",
+            Some(json!({"metadata": {"labels": {"tier": null}}})),
             (
                 "web-0.east.web.imports.svc.clusterset.local.",
                 "A",
                 "10.201.0.1",
             ),
         ),
-        (
-            "a slice is one of another import",
-            slice("db-west", "service-name", json!("web")),
-            (
-                "db-0.north.web.imports.svc.clusterset.local.",
-                "AAAA",
-                "fd00:202::4",
-            ),
-        ),
-        (
-            "a slice is one of none any more",
-            slice("db-east", "service-name", Value::Null),
-            (db, "A", "NXDOMAIN"),
-        ),
-        (
-            "and comes back",
-            slice("db-east", "service-name", json!("db")),
-            (db, "A", "10.201.0.4; 10.201.0.5"),
-        ),
-        (
-            "an endpoint is not ready",
-            of_slice(
-                "db-east",
-                json!({"endpoints": [
-                    {"addresses": ["10.201.0.4"], "hostname": "db-0", "conditions": {"ready": false}},
-                    {"addresses": ["10.201.0.5"], "hostname": "db-1"},
-                ]}),
-            ),
-            (db, "A", "10.201.0.5"),
-        ),
-        (
-            "a slice is deleted",
-            Delete("EndpointSlice", "db-east"),
-            (db, "A", "NXDOMAIN"),
-        ),
-        (
-            "an import is deleted",
-            Delete("ServiceImport", "web"),
-            (web, "A", "NXDOMAIN"),
-        ),
-    ];
-    for (title, change, row) in table {
-        let at = |problem: String| format!("{title}: {problem}");
-        match change {
-            Patch(kind, name, patch) => {
-                let place = Place::new(kind, IMPORTS, name);
-                world.api.patch(place, &patch).map_err(at)?;
-            }
-            Delete(kind, name) => {
-                let place = Place::new(kind, IMPORTS, name);
-                world.api.delete(place).map_err(at)?;
-            }
+        change("it is deleted", "db-east", None, (DB, "A", "NXDOMAIN")),
+        Change {
+            kind: "ServiceImport",
+            ..change("an import is deleted", "web", None, (WEB, "A", "NXDOMAIN"))
+        },
+    ]
+}
+
+/// How many changes there are from one comparison of all names to the next.
+const COMPARED: usize = 2;
+
+/// Each change that a name follows, one after the other.
+fn changes(world: &World) -> Result<(), String> {
+    let all = of_imports().into_iter().chain(of_slices());
+    for (number, change) in (1..).zip(all) {
+        let at = |problem: String| format!("{}: {problem}", change.title);
+        let place = Place::new(change.kind, IMPORTS, change.name);
+        let done = match &change.patch {
+            Some(patch) => world.api.patch(place, patch),
+            None => world.api.delete(place),
+        };
+        done.map_err(at)?;
+        expect(world, &[change.row]).map_err(at)?;
+        if number % COMPARED == 0 {
+            world.agree(&[IMPORTS], Depth::Brief).map_err(at)?;
         }
-        expect(world, &[row]).map_err(at)?;
-        world.agree(&[IMPORTS], Depth::Brief).map_err(at)?;
     }
     Ok(())
 }
