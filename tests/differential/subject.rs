@@ -266,7 +266,8 @@ fn reader(
     })
 }
 
-fn answers(address: SocketAddr) -> bool {
+/// Whether a server answers a message with the opcode STATUS, in a tenth of a second.
+pub(crate) fn answers(address: SocketAddr) -> bool {
     let probe = || -> std::io::Result<()> {
         let local: SocketAddr = if address.is_ipv4() {
             ([127, 0, 0, 1], 0).into()

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::connection::{Connection, Received};
+use crate::subject::answers;
 
 /// Queries that may be without a reply. What they bring back stays far below the buffer that the
 /// kernel gives a socket.
@@ -17,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a query over UDP is sent.
 const ATTEMPTS: u32 = 3;
+
+/// How long a server that says nothing at all is waited for.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// The replies of one server in the order of the messages, with the id 0. Nothing stands where it
 /// kept silent.
@@ -107,7 +111,9 @@ pub(crate) fn over_udp<const N: usize>(
             }
             Err(_) => {
                 for (server, asked) in &mut all {
-                    asked.again(send(*server))?;
+                    if asked.is_done() || has_time(*server) {
+                        asked.again(send(*server))?;
+                    }
                 }
             }
         }
@@ -124,13 +130,29 @@ pub(crate) fn over_tcp(server: SocketAddr, messages: &[Vec<u8>]) -> Result<Repli
         match connection.receive(PATIENCE * ATTEMPTS) {
             Received::Message(reply) => asked.take(&reply),
             // A stream loses nothing: what it owes now never comes.
-            Received::Nothing => asked.owed.clear(),
+            Received::Nothing if has_time(server) => asked.owed.clear(),
+            Received::Nothing => {}
             Received::Refused | Received::Closed => {
                 return Err(format!("{server} closed the connection"));
             }
         }
     }
     Ok(asked.replies)
+}
+
+/// Whether a server answers something else at once: then its silence is meant. Where the machine keeps
+/// it from answering anything, it is waited for, and what it owes may yet come.
+fn has_time(server: SocketAddr) -> bool {
+    let asked = Instant::now();
+    if answers(server) {
+        return true;
+    }
+    while asked.elapsed() < STALLED {
+        if answers(server) {
+            return false;
+        }
+    }
+    true
 }
 
 fn with_id(message: &[u8], id: u16) -> Vec<u8> {
