@@ -1,11 +1,9 @@
 //! Directives that no question comes to, since one above them in the chain answers it.
 
-use std::collections::HashMap;
-
 use super::answers::{Answers, Types, asked_zones};
 use super::usage::{Block, Usage, rank, written};
 use crate::corefile::Diagnostic;
-use crate::name::Name;
+use crate::name::{Name, ZoneMap};
 
 /// A directive that is never asked, or not for some of its zones.
 pub(super) const NEVER_RUNS: &str = "never-runs";
@@ -25,7 +23,7 @@ struct Above<'b, 'c> {
 pub(super) fn find(block: &Block<'_>, findings: &mut Vec<Diagnostic>) {
     let mut above: Vec<Above<'_, '_>> = Vec::new();
     // By zone, so that a block of thousands of directives is not compared pair by pair.
-    let mut by_zone: HashMap<Name, Vec<usize>> = HashMap::new();
+    let mut by_zone: ZoneMap<Vec<usize>> = ZoneMap::default();
     for usage in &block.usages {
         let Some(zones) = effective_zones(usage, block) else {
             continue;
@@ -33,9 +31,8 @@ pub(super) fn find(block: &Block<'_>, findings: &mut Vec<Diagnostic>) {
         let taken: Vec<(&Name, &Above<'_, '_>)> = zones
             .iter()
             .filter_map(|zone| {
-                let suffixes = zone.view().suffixes();
-                let indexes = suffixes.filter_map(|suffix| by_zone.get(&suffix.to_name()));
-                let indexes = indexes.flatten().filter_map(|index| above.get(*index));
+                let indexes = by_zone.above(zone.view()).flatten();
+                let indexes = indexes.filter_map(|index| above.get(*index));
                 let mut taking = indexes.filter(|above| {
                     is_asked_after(usage, above) && above.answers.takes(zone.view())
                 });
@@ -54,7 +51,7 @@ pub(super) fn find(block: &Block<'_>, findings: &mut Vec<Diagnostic>) {
         }
         if let Some(answers) = Answers::of(usage, block) {
             for zone in &answers.zones {
-                let same = by_zone.entry(zone.clone()).or_default();
+                let same = by_zone.or_default(zone.clone());
                 if same.len() < MOST_OF_A_ZONE {
                     same.push(above.len());
                 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::usage::{Block, CHAIN, Named, Usage, rank, written};
 use crate::corefile::{Diagnostic, Token, Transport, Zone};
-use crate::name::{Name, NameRef};
+use crate::name::{Name, NameRef, ZoneMap};
 
 /// A zone of a directive for which no question comes to its block.
 pub(super) const UNREACHED_ZONE: &str = "unreached-zone";
@@ -43,24 +43,32 @@ const ANSWERING: &[&str] = &[
 type Listener<'c> = (Transport, u16, &'c str);
 
 /// Which blocks serve a zone on a listener, in the order of the file.
-type Served<'c> = HashMap<(Listener<'c>, Name), Vec<usize>>;
+type Served<'c> = HashMap<Listener<'c>, ZoneMap<Vec<usize>>>;
+
+/// Where a zone of a block is served.
+type Site<'c> = (Listener<'c>, Name, Zone<'c>);
 
 /// Finds them in all blocks.
 pub(super) fn find(blocks: &[Block<'_>], dns_port: u16, findings: &mut Vec<Diagnostic>) {
     let mut served = Served::new();
-    for (index, block) in blocks.iter().enumerate() {
-        for (listener, zone, _) in sites(block, dns_port) {
-            let blocks = served.entry((listener, zone)).or_default();
+    let sites: Vec<Vec<Site<'_>>> = blocks
+        .iter()
+        .map(|block| sites(block, dns_port).collect())
+        .collect();
+    for (index, sites) in sites.iter().enumerate() {
+        for (listener, zone, _) in sites {
+            let blocks = served.entry(*listener).or_default();
+            let blocks = blocks.or_default(zone.clone());
             if blocks.last() != Some(&index) {
                 blocks.push(index);
             }
         }
     }
-    for (index, block) in blocks.iter().enumerate() {
+    for (index, (block, sites)) in blocks.iter().zip(&sites).enumerate() {
         let reach = Reach {
             blocks,
             served: &served,
-            dns_port,
+            sites,
             index,
             block,
         };
@@ -75,7 +83,7 @@ pub(super) fn find(blocks: &[Block<'_>], dns_port: u16, findings: &mut Vec<Diagn
 struct Reach<'b, 'c> {
     blocks: &'b [Block<'c>],
     served: &'b Served<'c>,
-    dns_port: u16,
+    sites: &'b [Site<'c>],
     index: usize,
     block: &'b Block<'c>,
 }
@@ -86,8 +94,9 @@ impl<'c> Reach<'_, 'c> {
         let Some(view) = self.block.of_name("view").next() else {
             return;
         };
-        for (listener, name, key) in sites(self.block, self.dns_port) {
-            let same = self.served.get(&(listener, name.clone()));
+        for (listener, name, key) in self.sites {
+            let served = self.served.get(listener);
+            let same = served.and_then(|served| served.get(name.view()));
             let mut before = same
                 .into_iter()
                 .flatten()
@@ -153,9 +162,9 @@ impl<'c> Reach<'_, 'c> {
             return None;
         }
         let mut taker = None;
-        for (listener, own, _) in sites(self.block, self.dns_port) {
+        for (listener, own, _) in self.sites {
             if zone.is_in(own.view()) {
-                taker = Some(self.taken(listener, zone)?);
+                taker = Some(self.taken(*listener, zone)?);
             }
         }
         taker.map(Why::Taken)
@@ -163,8 +172,7 @@ impl<'c> Reach<'_, 'c> {
 
     /// The other block to which a listener gives all names of the zone.
     fn taken(&self, listener: Listener<'c>, zone: NameRef<'_>) -> Option<usize> {
-        let mut suffixes = zone.suffixes();
-        let blocks = suffixes.find_map(|suffix| self.served.get(&(listener, suffix.to_name())))?;
+        let blocks = self.served.get(&listener)?.longest(zone)?;
         let has_view = |index: &usize| self.blocks.get(*index).is_some_and(|b| b.has("view"));
         if blocks.contains(&self.index) || blocks.iter().any(has_view) {
             return None;
@@ -232,10 +240,7 @@ enum Why {
 }
 
 /// Where each zone of a block is served.
-fn sites<'c>(
-    block: &Block<'c>,
-    dns_port: u16,
-) -> impl Iterator<Item = (Listener<'c>, Name, Zone<'c>)> {
+fn sites<'c>(block: &Block<'c>, dns_port: u16) -> impl Iterator<Item = Site<'c>> {
     let binds = block.of_name("bind").flat_map(|bind| &bind.args);
     let hosts: BTreeSet<&'c str> = binds.map(|host| host.text()).collect();
     let hosts = match hosts.is_empty() {

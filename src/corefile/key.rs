@@ -238,7 +238,7 @@ fn split_zone_port(text: &str) -> Result<(Vec<String>, Option<i64>), String> {
     for zone in &zones {
         check_zone(zone)?;
     }
-    Ok((zones.iter().map(|zone| lower(zone)).collect(), port))
+    Ok((zones.into_iter().map(lower).collect(), port))
 }
 
 /// Whether `zone` can be one: its length, then its labels.
@@ -255,18 +255,28 @@ fn check_zone(zone: &str) -> Result<(), String> {
 
 /// The name with a dot at its end. A dot after an odd number of backslashes is no such dot.
 fn qualified(name: &str) -> String {
-    let is_qualified = name.strip_suffix('.').is_some_and(|rest| {
+    let mut full = String::with_capacity(name.len() + 1);
+    full.push_str(name);
+    if !is_qualified(name) {
+        full.push('.');
+    }
+    full
+}
+
+/// Whether the name ends with a dot that is none of a label's.
+fn is_qualified(name: &str) -> bool {
+    name.strip_suffix('.').is_some_and(|rest| {
         let backslashes = rest.bytes().rev().take_while(|byte| *byte == b'\\').count();
         backslashes % 2 == 0
-    });
-    match is_qualified {
-        true => name.to_owned(),
-        false => format!("{name}."),
-    }
+    })
 }
 
 /// Go's `strings.ToLower`: one character for one.
-fn lower(name: &str) -> String {
+fn lower(mut name: String) -> String {
+    if name.is_ascii() {
+        name.make_ascii_lowercase();
+        return name;
+    }
     name.chars()
         .map(|char| char.to_lowercase().next().unwrap_or(char))
         .collect()
@@ -278,7 +288,6 @@ fn is_domain_name(name: &str) -> bool {
     if name.is_empty() {
         return false;
     }
-    let name = qualified(name);
     if name == "." {
         return true;
     }
@@ -310,7 +319,11 @@ fn is_domain_name(name: &str) -> bool {
         }
         ends_in_escape = false;
     }
-    !ends_in_escape
+    // An escape at the end takes the dot that is not written.
+    if is_qualified(name) || at > bytes.len() {
+        return !ends_in_escape;
+    }
+    (1..=MAX_LABEL).contains(&label) && total + 1 + label <= MAX_LABELS
 }
 
 /// Whether a zone has the preferred syntax of RFC 1035, 2.3.1, in each of its labels. The root and

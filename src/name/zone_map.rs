@@ -20,6 +20,14 @@ impl<T> ZoneMap<T> {
         self.0.insert(zone, value)
     }
 
+    /// The value of a zone, whose name is in lower case; put in where there is none.
+    pub fn or_default(&mut self, zone: Name) -> &mut T
+    where
+        T: Default,
+    {
+        self.0.entry(zone).or_default()
+    }
+
     /// Takes out the value of exactly this zone.
     pub fn remove(&mut self, zone: NameRef<'_>) -> Option<T> {
         self.0.remove(zone.as_bytes())

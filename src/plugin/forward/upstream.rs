@@ -100,7 +100,26 @@ impl Upstream {
         settings: &UpstreamSettings,
     ) -> String {
         let tls = tls.map(|tls| (tls.name.to_str(), tls.protocol, tls.client.digest()));
-        format!("forward {address} {tls:?} {settings:?}")
+        // A file may name thousands: numbers are written faster than they are told to people.
+        let UpstreamSettings {
+            source,
+            expire,
+            max_age,
+            max_idle,
+            check,
+        } = settings;
+        let CheckSettings {
+            interval,
+            recursion,
+            domain,
+            tcp,
+        } = check;
+        let [expire, max_age, interval] =
+            [expire, max_age, interval].map(|time| (time.as_secs(), time.subsec_nanos()));
+        format!(
+            "forward {address} {tls:?} {source:?} {}.{} {}.{} {max_idle} {}.{} {recursion} {domain} {tcp}",
+            expire.0, expire.1, max_age.0, max_age.1, interval.0, interval.1
+        )
     }
 
     /// An upstream that nothing was sent to yet.
