@@ -11,15 +11,19 @@ use crate::program::{
     Folder, PATIENCE, Program, Steady, callsign, is, question, read_frame, root, send_frame,
 };
 
-/// A chain of one plugin on one address.
+/// A chain of one plugin on one address, which is not served before the cluster is known.
 fn corefile(zone: &str) -> String {
-    format!("{zone}:0 {{\n    bind 127.0.0.1\n    kubernetes {zone}\n}}\n")
+    format!(
+        "{zone}:0 {{\n    bind 127.0.0.1\n    kubernetes {zone} {{\n        startup_timeout 60s\n    }}\n}}\n"
+    )
 }
 
 fn start(folder: &Folder, text: &str) -> Program {
     let path = folder.write("Corefile", text);
     let cluster = root().join("config/cluster");
-    Program::start(&path, &["--manifests", cluster.to_str().unwrap()])
+    // A stop waits for who still asks as long as the tests take, not for five seconds.
+    let flags = ["--drain", "60", "--manifests", cluster.to_str().unwrap()];
+    Program::start(&path, &flags)
 }
 
 const WEB: &str = "idp-server.idp-system.svc.cluster.local.";
@@ -94,7 +98,7 @@ fn no_query_is_lost_when_a_reload_changes_the_number_of_sockets() {
     let text = |sockets: usize| {
         format!(
             "cluster.local:0 {{\n    bind 127.0.0.1\n    multisocket {sockets}\n    \
-             kubernetes cluster.local\n}}\n"
+             kubernetes cluster.local {{\n        startup_timeout 60s\n    }}\n}}\n"
         )
     };
     let folder = Folder::new();

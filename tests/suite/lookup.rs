@@ -117,7 +117,7 @@ fn a_running_server_tells_its_reasons_and_any_server_its_answers() {
         "Corefile",
         &format!(
             ".:0 {{\nbind 127.0.0.1\nhosts {hosts} {{\n192.0.2.9 printer.office\nfallthrough\n}}\n\
-             kubernetes cluster.local\n}}\n"
+             kubernetes cluster.local {{\nstartup_timeout 60s\n}}\n}}\n"
         ),
     );
     let manifests = root().join("config/cluster").display().to_string();
@@ -255,7 +255,7 @@ fn what_stands_behind_a_service_is_told_by_name() {
     let corefile = Folder::new();
     let corefile = corefile.write(
         "Corefile",
-        ".:0 {\nbind 127.0.0.1\nkubernetes cluster.local\n}\n",
+        ".:0 {\nbind 127.0.0.1\nkubernetes cluster.local {\nstartup_timeout 60s\n}\n}\n",
     );
     let _program = Program::start(&corefile, &["--admin", &socket, "--manifests", &manifests]);
     let by_server = format!("--admin {socket}");

@@ -56,7 +56,7 @@ fn start(folder: &Folder, more: &str) -> Program {
 
 fn start_with(folder: &Folder, more: &str, manifests: &str) -> Program {
     let text = format!(
-        ".:0 {{\nbind 127.0.0.1\nkubernetes cluster.local in-addr.arpa {{\nttl 30\n}}\n{more}\n}}\n"
+        ".:0 {{\nbind 127.0.0.1\nkubernetes cluster.local in-addr.arpa {{\nttl 30\nstartup_timeout 60s\n}}\n{more}\n}}\n"
     );
     let path = folder.write("Corefile", &text);
     Program::start(&path, &["--manifests", manifests])
