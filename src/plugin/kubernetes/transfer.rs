@@ -205,7 +205,7 @@ impl<'z> Writer<'z> {
             Protocol::Tcp => b"\x04_tcp",
             Protocol::Udp => b"\x04_udp",
             Protocol::Sctp => b"\x05_sctp",
-            Protocol::Unset => return,
+            Protocol::Unset => b"\x01_",
         };
         let length = u8::try_from(port.name.len() + 1).ok();
         let Some(length @ 2..=63) = length else {
