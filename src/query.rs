@@ -40,19 +40,9 @@ impl Transport {
     /// `udp` or `tcp`, as metrics and logs of CoreDNS name what a request came over.
     #[must_use]
     pub fn proto(self) -> &'static str {
-        match self.is_proto_tcp() {
-            true => "tcp",
-            false => "udp",
-        }
-    }
-
-    /// Whether that is `tcp`.
-    #[inline]
-    #[must_use]
-    pub fn is_proto_tcp(self) -> bool {
         match self {
-            Self::Udp | Self::Quic => false,
-            Self::Tcp | Self::Tls | Self::Https => true,
+            Self::Udp | Self::Quic => "udp",
+            Self::Tcp | Self::Tls | Self::Https => "tcp",
         }
     }
 }

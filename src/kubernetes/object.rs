@@ -206,6 +206,17 @@ impl Protocol {
             _ => None,
         }
     }
+
+    /// The protocol as names have it, `_` left out; empty where it is [unset](Self::Unset).
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+            Self::Unset => "",
+        }
+    }
 }
 
 impl Object {

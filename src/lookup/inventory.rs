@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::corefile::nearest;
 use crate::kubernetes::event::Event;
 use crate::kubernetes::manifests::Loaded;
-use crate::kubernetes::object::{Object, Protocol};
+use crate::kubernetes::object::Object;
 use crate::kubernetes::store;
 use crate::kubernetes::zone::{Label, Shape, View, Zone};
 
@@ -96,7 +96,7 @@ impl Inventory {
             .to_owned();
             let ports = entry.ports().iter();
             let port = ports.map(|port| {
-                let protocol = protocol(port.protocol).to_owned();
+                let protocol = port.protocol.word().to_owned();
                 (port.name.to_string(), protocol, port.number)
             });
             known.ports = port.collect();
@@ -147,14 +147,5 @@ impl Inventory {
         let services = self.services.iter();
         let with = services.filter(move |(_, services)| services.contains_key(name));
         with.map(|(namespace, _)| namespace.as_str())
-    }
-}
-
-fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-        Protocol::Sctp => "sctp",
-        Protocol::Unset => "",
     }
 }

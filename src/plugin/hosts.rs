@@ -242,14 +242,13 @@ impl Plugin for Hosts {
 
 impl Hosts {
     fn addresses(&self, query: &Query<'_>, host: &Host, held: Option<&Name>) -> Answer {
-        let entry = match query.qtype {
-            RecordType::AAAA => host.v6_entry,
-            _ => host.v4_entry,
-        };
-        self.note(query, entry);
+        if let Some(entry) = host.entry(query.qtype) {
+            self.note(query, entry);
+        }
+        let (v4, v6) = (host.v4.as_ref(), host.v6.as_ref());
         let data = match query.qtype {
-            RecordType::A => host.v4.clone().map(Data::ManyA),
-            RecordType::AAAA => host.v6.clone().map(Data::ManyAaaa),
+            RecordType::A => v4.map(|(all, _)| Data::ManyA(all.clone())),
+            RecordType::AAAA => v6.map(|(all, _)| Data::ManyAaaa(all.clone())),
             _ => None,
         };
         let mut answer = Answer::new(query, NAME, Origin::Local).authoritative();
@@ -262,7 +261,7 @@ impl Hosts {
 
     fn pointers(&self, query: &Query<'_>, table: &Table) -> Option<Answer> {
         let (names, entry) = table.names(table::address_of(query.lower)?)?;
-        self.note(query, entry);
+        self.note(query, *entry);
         let mut answer = Answer::new(query, NAME, Origin::Local).authoritative();
         for name in names.iter() {
             let data = Data::Name(RecordType::PTR, NameSpec::Full(name.clone()));

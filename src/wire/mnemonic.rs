@@ -45,8 +45,10 @@ const CLASSES: &Words = &[
     (3, "CH"),
     (4, "HS"),
     (254, "NONE"),
-    (255, "ANY"),
+    (ANY, "ANY"),
 ];
+/// The class ANY (RFC 1035, 3.2.5).
+const ANY: u16 = 255;
 
 fn word_of(words: &Words, number: u16) -> Option<&'static str> {
     let found = words.iter().find(|(known, _)| *known == number);
@@ -108,8 +110,8 @@ impl fmt::Display for TypeWord {
 impl fmt::Display for ClassWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match word_of(CLASSES, self.0) {
-            // The word is that of a type, too.
-            Some(word) if type_number(word).is_none() => f.write_str(word),
+            // The word of this one is a type's, too.
+            Some(word) if self.0 != ANY => f.write_str(word),
             _ => write!(f, "CLASS{}", self.0),
         }
     }

@@ -288,7 +288,7 @@ impl<'de> Wire<'de> for Service<'de> {
         Some(Object::Service(object::Service {
             key: self.metadata.key(),
             kind: self.spec.kind(),
-            ports: ports(&self.spec.ports),
+            ports: ports(&self.spec.ports, Protocol::Tcp),
             external: self.external(),
         }))
     }
@@ -327,7 +327,8 @@ impl<'de> Wire<'de> for ServiceImport<'de> {
                 "Headless" => ServiceKind::Headless,
                 _ => ServiceKind::ClusterIp(addresses(&self.spec.ips)),
             },
-            ports: ports_of_import(&self.spec.ports),
+            // Nobody writes TCP there, as the API server does of its own kinds.
+            ports: ports(&self.spec.ports, Protocol::Unset),
             external: None,
         }))
     }
@@ -367,28 +368,20 @@ impl Service<'_> {
     }
 }
 
-/// Ports of a protocol that is known. One that leaves out its number has 0.
-fn ports(ports: &[WirePort<'_>]) -> Box<[Port]> {
+/// Ports of a protocol that is known; `unwritten` is that of one that leaves it out. One that leaves
+/// out its number has 0.
+fn ports(ports: &[WirePort<'_>], unwritten: Protocol) -> Box<[Port]> {
     let port = |port: &WirePort<'_>| {
         Some(Port {
             name: Arc::from(&*port.name.0),
-            protocol: Protocol::named(&port.protocol.0)?,
+            protocol: match &*port.protocol.0 {
+                "" => unwritten,
+                name => Protocol::named(name)?,
+            },
             number: u16::try_from(port.port.unwrap_or_default()).unwrap_or_default(),
         })
     };
     ports.iter().filter_map(port).collect()
-}
-
-/// The same of an import: nobody writes TCP where it says nothing, as the API server does of its own.
-fn ports_of_import(written: &[WirePort<'_>]) -> Box<[Port]> {
-    let mut ports = ports(written);
-    let known = |port: &&WirePort<'_>| Protocol::named(&port.protocol.0).is_some();
-    for (port, written) in ports.iter_mut().zip(written.iter().filter(known)) {
-        if written.protocol.0.is_empty() {
-            port.protocol = Protocol::Unset;
-        }
-    }
-    ports
 }
 
 fn addresses(addresses: &[Address]) -> Box<[IpAddr]> {

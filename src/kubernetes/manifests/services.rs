@@ -71,7 +71,7 @@ impl<'a> Service<'a> {
             given,
             families: families(spec, written)?,
             addressing,
-            ports: ports(&spec.ports, names)?,
+            ports: ports(&spec.ports, Protocol::Tcp, names)?,
             external: external(given.body)?,
         })
     }
@@ -151,17 +151,11 @@ fn import(
         }
         other => return Err(format!("spec.type {other:?} is not known")),
     };
-    let mut ports = ports(&spec.ports, names)?;
-    // Nobody writes TCP where an import says nothing, as the API server does of its own.
-    for (port, written) in ports.iter_mut().zip(&spec.ports) {
-        if written.protocol.is_empty() {
-            port.protocol = Protocol::Unset;
-        }
-    }
     Ok(object::Service {
         key: names.key(name),
         kind,
-        ports,
+        // Nobody writes TCP there, as the API server does of its own kinds.
+        ports: ports(&spec.ports, Protocol::Unset, names)?,
         external: None,
     })
 }
@@ -230,14 +224,22 @@ fn families(spec: &ServiceSpec, written: &[IpAddr]) -> Result<Vec<Family>, Strin
     Ok(families)
 }
 
-fn ports(ports: &[ServicePort], names: &mut Interner) -> Result<Box<[Port]>, String> {
+/// The ports; `unwritten` is the protocol of one that leaves it out.
+fn ports(
+    ports: &[ServicePort],
+    unwritten: Protocol,
+    names: &mut Interner,
+) -> Result<Box<[Port]>, String> {
     let port = |port: &ServicePort| {
         if let Some(TargetPort::Number(target @ ..=-1 | target @ 1..)) = port.target_port {
             number(target)?;
         }
         Ok(Port {
             name: names.get(&port.name),
-            protocol: protocol(&port.protocol)?,
+            protocol: match &*port.protocol {
+                "" => unwritten,
+                name => protocol(name)?,
+            },
             number: number(port.port)?,
         })
     };

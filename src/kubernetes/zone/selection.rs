@@ -6,7 +6,7 @@ use super::slice::{Endpoint, Slice, Wanted};
 use super::unique::Unique;
 use super::view::View;
 use crate::kubernetes::name::{Part, PortFilter, Topology};
-use crate::kubernetes::object::{Port, Protocol};
+use crate::kubernetes::object::Port;
 use smallvec::SmallVec;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -333,12 +333,7 @@ impl PortFilter<'_> {
 
     fn passes(&self, port: &Port) -> bool {
         let name = self.name.is_empty() || self.name.eq_ignore_ascii_case(port.name.as_bytes());
-        let protocol: &[u8] = match port.protocol {
-            Protocol::Tcp => b"tcp",
-            Protocol::Udp => b"udp",
-            Protocol::Sctp => b"sctp",
-            Protocol::Unset => b"",
-        };
+        let protocol = port.protocol.word().as_bytes();
         name && (self.protocol.is_empty() || self.protocol == protocol)
     }
 }

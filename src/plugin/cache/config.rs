@@ -105,10 +105,13 @@ impl Config {
             denials.map(move |denial| (success, denial))
         });
         let mut zones: Vec<Name> = pairs
-            .filter_map(|(success, denial)| match () {
-                () if success.view().is_in(denial.view()) => Some(success.clone()),
-                () if denial.view().is_in(success.view()) => Some(denial.clone()),
-                () => None,
+            .filter_map(|(success, denial)| {
+                // What both leave out is the zone that is within the other.
+                if success.view().is_in(denial.view()) {
+                    Some(success.clone())
+                } else {
+                    (denial.view().is_in(success.view())).then(|| denial.clone())
+                }
             })
             .collect();
         zones.sort_by(|one, other| one.view().as_bytes().cmp(other.view().as_bytes()));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use hickory_proto::rr::RecordType;
 use smallvec::SmallVec;
 
 use crate::name::{Name, NameRef};
@@ -28,26 +29,24 @@ pub(super) struct Lines {
     names: Map<Name, Addresses>,
     /// By the parent of the asterisk.
     wildcards: Map<Name, Addresses>,
-    owners: Map<IpAddr, Owned>,
+    owners: Map<IpAddr, Listed<Name>>,
     /// Entries that no question can find.
     unreachable: usize,
     /// What is wrong, with the number of its line.
     pub(super) faults: Vec<(usize, &'static str)>,
 }
 
-/// The addresses of a name, each family with the line of its first one.
+/// The addresses of a name.
 #[derive(Clone, Debug, Default)]
 struct Addresses {
-    v4: Vec<Ipv4Addr>,
-    v4_line: usize,
-    v6: Vec<Ipv6Addr>,
-    v6_line: usize,
+    v4: Listed<Ipv4Addr>,
+    v6: Listed<Ipv6Addr>,
 }
 
-/// The names of an address, and the line of the first one.
-#[derive(Clone, Debug, Default)]
-struct Owned {
-    names: Vec<Name>,
+/// What lines say of one thing, and the line of the first one.
+#[derive(Clone, Debug)]
+struct Listed<T> {
+    all: Vec<T>,
     line: usize,
 }
 
@@ -60,14 +59,14 @@ pub(super) enum Entry {
     Inline(usize),
 }
 
-/// The addresses of a name: of one family at least. Each family has an entry; without an address, that
-/// of the other.
+/// What is told of one thing, and where the first of it stands.
+pub(super) type Told<T> = (Arc<[T]>, Entry);
+
+/// The addresses of a name: of one family at least.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
-    pub(super) v4: Option<Arc<[Ipv4Addr]>>,
-    pub(super) v4_entry: Entry,
-    pub(super) v6: Option<Arc<[Ipv6Addr]>>,
-    pub(super) v6_entry: Entry,
+    pub(super) v4: Option<Told<Ipv4Addr>>,
+    pub(super) v6: Option<Told<Ipv6Addr>>,
 }
 
 /// What is answered from: the lines of the file, then those of the Corefile.
@@ -75,7 +74,7 @@ pub(super) struct Host {
 pub(super) struct Table {
     names: Map<Name, Host>,
     wildcards: Map<Name, Host>,
-    owners: Map<IpAddr, (Arc<[Name]>, Entry)>,
+    owners: Map<IpAddr, Told<Name>>,
 }
 
 impl Lines {
@@ -161,8 +160,9 @@ impl Lines {
     /// The number of addresses of names and of names of addresses, as CoreDNS counts entries.
     pub(super) fn len(&self) -> usize {
         let addresses = self.names.values().chain(self.wildcards.values());
-        let addresses: usize = addresses.map(|each| each.v4.len() + each.v6.len()).sum();
-        let owned = self.owners.values().map(|owned| owned.names.len());
+        let addresses = addresses.map(|each| each.v4.all.len() + each.v6.all.len());
+        let addresses: usize = addresses.sum();
+        let owned = self.owners.values().map(|owned| owned.all.len());
         self.unreachable + addresses + owned.sum::<usize>()
     }
 
@@ -172,13 +172,11 @@ impl Lines {
         if let Some(wildcard) =
             wildcard_of(name).and_then(|name| self.wildcards.get(name.as_bytes()))
         {
-            if own.v4.is_empty() {
-                own.v4.clone_from(&wildcard.v4);
-                own.v4_line = wildcard.v4_line;
+            if own.v4.all.is_empty() {
+                own.v4 = wildcard.v4.clone();
             }
-            if own.v6.is_empty() {
-                own.v6.clone_from(&wildcard.v6);
-                own.v6_line = wildcard.v6_line;
+            if own.v6.all.is_empty() {
+                own.v6 = wildcard.v6.clone();
             }
         }
         own
@@ -188,49 +186,58 @@ impl Lines {
 impl Addresses {
     fn push(&mut self, address: IpAddr, line: usize) {
         match address {
-            IpAddr::V4(address) => {
-                if self.v4.is_empty() {
-                    self.v4_line = line;
-                }
-                self.v4.push(address);
-            }
-            IpAddr::V6(address) => {
-                if self.v6.is_empty() {
-                    self.v6_line = line;
-                }
-                self.v6.push(address);
-            }
+            IpAddr::V4(address) => self.v4.push(address, line),
+            IpAddr::V6(address) => self.v6.push(address, line),
         }
     }
 
     /// Those of the file, and then those of the Corefile.
-    fn then(mut self, inline: Self) -> Host {
-        let entry = |in_file: bool, line, is_inline: bool, inline_line| match (in_file, is_inline) {
-            (true, _) => Some(Entry::File(line)),
-            (false, true) => Some(Entry::Inline(inline_line)),
-            (false, false) => None,
-        };
-        let (has4, has6) = (!self.v4.is_empty(), !self.v6.is_empty());
-        let v4 = entry(has4, self.v4_line, !inline.v4.is_empty(), inline.v4_line);
-        let v6 = entry(has6, self.v6_line, !inline.v6.is_empty(), inline.v6_line);
-        self.v4.extend(inline.v4);
-        self.v6.extend(inline.v6);
-        let any = v4.or(v6).unwrap_or(Entry::File(0));
+    fn then(self, inline: Self) -> Host {
         Host {
-            v4: (!self.v4.is_empty()).then(|| self.v4.into()),
-            v4_entry: v4.unwrap_or(any),
-            v6: (!self.v6.is_empty()).then(|| self.v6.into()),
-            v6_entry: v6.unwrap_or(any),
+            v4: self.v4.then(inline.v4),
+            v6: self.v6.then(inline.v6),
         }
     }
 }
 
-impl Owned {
-    fn push(&mut self, name: Name, line: usize) {
-        if self.names.is_empty() {
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self {
+            all: Vec::new(),
+            line: 0,
+        }
+    }
+}
+
+impl<T> Listed<T> {
+    fn push(&mut self, one: T, line: usize) {
+        if self.all.is_empty() {
             self.line = line;
         }
-        self.names.push(name);
+        self.all.push(one);
+    }
+
+    /// What the file says, and then what the Corefile does; `None` where neither says anything.
+    fn then(mut self, inline: Self) -> Option<Told<T>> {
+        let entry = match self.all.is_empty() {
+            true => Entry::Inline(inline.line),
+            false => Entry::File(self.line),
+        };
+        self.all.extend(inline.all);
+        (!self.all.is_empty()).then(|| (self.all.into(), entry))
+    }
+}
+
+impl Host {
+    /// Where the entry stands that an answer of this type is of: without an address of its family, one
+    /// of the other.
+    pub(super) fn entry(&self, qtype: RecordType) -> Option<Entry> {
+        let v4 = self.v4.as_ref().map(|(_, entry)| *entry);
+        let v6 = self.v6.as_ref().map(|(_, entry)| *entry);
+        match qtype {
+            RecordType::AAAA => v6.or(v4),
+            _ => v4.or(v6),
+        }
     }
 }
 
@@ -255,13 +262,8 @@ impl Table {
         for address in file.owners.keys().chain(inline.owners.keys()) {
             let of = |lines: &Lines| lines.owners.get(address).cloned().unwrap_or_default();
             if !table.owners.contains_key(address) {
-                let (file, inline) = (of(file), of(inline));
-                let entry = match file.names.is_empty() {
-                    true => Entry::Inline(inline.line),
-                    false => Entry::File(file.line),
-                };
-                let names = [file.names, inline.names].concat();
-                table.owners.insert(*address, (names.into(), entry));
+                let told = of(file).then(of(inline));
+                table.owners.extend(told.map(|told| (*address, told)));
             }
         }
         table
@@ -278,9 +280,8 @@ impl Table {
     }
 
     /// The names of an address, and where the first one stands.
-    pub(super) fn names(&self, address: IpAddr) -> Option<(&Arc<[Name]>, Entry)> {
-        let (names, entry) = self.owners.get(&address)?;
-        Some((names, *entry))
+    pub(super) fn names(&self, address: IpAddr) -> Option<&Told<Name>> {
+        self.owners.get(&address)
     }
 }
 

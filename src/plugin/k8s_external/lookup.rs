@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::kubernetes::object::{Port, Protocol};
+use crate::kubernetes::object::Port;
 use crate::kubernetes::zone::{Entry, Shape};
 use crate::name::{Labels, Name, NameRef};
 use crate::plugin::kubernetes::Cluster;
@@ -63,15 +63,9 @@ impl Asked<'_> {
             return self.is_any().then_some(None).into_iter().collect();
         }
         let fits = |port: &&Port| {
-            let protocol = match port.protocol {
-                Protocol::Tcp => "tcp",
-                Protocol::Udp => "udp",
-                Protocol::Sctp => "sctp",
-                Protocol::Unset => "",
-            };
+            let protocol = port.protocol.word().as_bytes();
             (self.port.is_empty() || self.port.eq_ignore_ascii_case(port.name.as_bytes()))
-                && (self.protocol.is_empty()
-                    || self.protocol.eq_ignore_ascii_case(protocol.as_bytes()))
+                && (self.protocol.is_empty() || self.protocol.eq_ignore_ascii_case(protocol))
         };
         let fitting = ports.iter().filter(fits);
         fitting

@@ -15,7 +15,7 @@ use super::records::{SOA, WHOLE_WEIGHT, head};
 use super::{Apex, MOST_SOA_TTL, State};
 use crate::answer::{RdataRef, RecordRef, Records, RecordsBuilder, Section};
 use crate::kubernetes::name::{Grammar, name_of_address};
-use crate::kubernetes::object::{Port, Protocol};
+use crate::kubernetes::object::Port;
 use crate::kubernetes::zone::{Entry, Label, Service, Shape, Slice, Target, View};
 use crate::name::{MAX_NAME, Name, NameParts, NameRef};
 use crate::plugin::transfer::{Export, Exported, Snapshot};
@@ -201,18 +201,18 @@ impl<'z> Writer<'z> {
 
     /// `_PORT._PROTOCOL.NAME`, where the port has a name.
     fn named_port(&mut self, name: &[u8], port: &Port, weight: usize, target: &[u8]) {
-        let protocol: &[u8] = match port.protocol {
-            Protocol::Tcp => b"\x04_tcp",
-            Protocol::Udp => b"\x04_udp",
-            Protocol::Sctp => b"\x05_sctp",
-            Protocol::Unset => b"\x01_",
-        };
-        let length = u8::try_from(port.name.len() + 1).ok();
-        let Some(length @ 2..=63) = length else {
+        if port.name.is_empty() {
             return;
-        };
-        let label = port.name.to_ascii_lowercase();
-        let owner = [&[length, b'_'][..], label.as_bytes(), protocol, name].concat();
+        }
+        let mut owner = Vec::new();
+        for word in [&*port.name.to_ascii_lowercase(), port.protocol.word()] {
+            let Ok(length @ ..=63) = u8::try_from(word.len() + 1) else {
+                return;
+            };
+            owner.extend_from_slice(&[length, b'_']);
+            owner.extend_from_slice(word.as_bytes());
+        }
+        owner.extend_from_slice(name);
         self.port(&owner, port, weight, target);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hickory_proto::rr::RecordType;
 
 use crate::metrics::{Counter, Desc, Histogram, Registry, Row, SIZE_BUCKETS, TIME_BUCKETS};
-use crate::query::Query;
+use crate::query::{Query, Transport};
 use crate::wire::mnemonic::{TypeWord, rcode_word};
 
 mod tally;
@@ -183,7 +183,7 @@ struct Kind {
     rcode: u16,
     /// The place of its type.
     of_type: u8,
-    over_stream: bool,
+    transport: Transport,
     over_v6: bool,
     dnssec_ok: bool,
     plugin: &'static str,
@@ -196,7 +196,7 @@ impl Kind {
         Self {
             rcode: seen.rcode,
             of_type: of_type.unwrap_or(OTHER) as u8,
-            over_stream: query.request.transport.is_proto_tcp(),
+            transport: query.request.transport,
             over_v6: !query.request.client.is_ipv4(),
             dnssec_ok: query.dnssec_ok(),
             plugin: seen.plugin,
@@ -207,18 +207,16 @@ impl Kind {
     #[inline]
     fn is(self, other: Self) -> bool {
         let rest = |kind: Self| {
-            let flags = [kind.over_stream, kind.over_v6, kind.dnssec_ok];
-            (kind.rcode, kind.of_type, flags)
+            let flags = [kind.over_v6, kind.dnssec_ok];
+            (kind.rcode, kind.of_type, kind.transport, flags)
         };
         std::ptr::eq(self.plugin, other.plugin) && rest(self) == rest(other)
     }
 
     /// `udp` or `tcp`, and the place of its histograms.
     fn proto(self) -> (&'static str, usize) {
-        match self.over_stream {
-            true => ("tcp", 1),
-            false => ("udp", 0),
-        }
+        let proto = self.transport.proto();
+        (proto, usize::from(proto == "tcp"))
     }
 }
 

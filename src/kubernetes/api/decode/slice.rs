@@ -9,7 +9,7 @@ use super::metadata::{Labels, Metadata};
 use super::text::{Address, Text};
 use super::{Wire, WirePort, addresses, ports};
 use crate::kubernetes::null::nullable;
-use crate::kubernetes::object::{self, Endpoint, Key, Object};
+use crate::kubernetes::object::{self, Endpoint, Key, Object, Protocol};
 
 /// An EndpointSlice, as far as names go.
 #[derive(Default, Deserialize)]
@@ -65,7 +65,7 @@ impl<'de> Wire<'de> for EndpointSlice<'de> {
             key: metadata.key(),
             service: Arc::from(&*metadata.labels.service_name.0),
             endpoints: self.endpoints.iter().map(WireEndpoint::slim).collect(),
-            ports: ports(&self.ports),
+            ports: ports(&self.ports, Protocol::Tcp),
             triggered: nanoseconds(&metadata.annotations.triggered.0),
             import: metadata.labels.import().map(Box::new),
         }))

@@ -21,12 +21,12 @@ fn addresses(table: &Table, name: &str) -> Vec<String> {
     let v4 = host
         .v4
         .iter()
-        .flat_map(|all| all.iter())
+        .flat_map(|(all, _)| all.iter())
         .map(ToString::to_string);
     let v6 = host
         .v6
         .iter()
-        .flat_map(|all| all.iter())
+        .flat_map(|(all, _)| all.iter())
         .map(ToString::to_string);
     v4.chain(v6).collect()
 }
