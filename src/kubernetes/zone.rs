@@ -7,6 +7,7 @@
 //! for the time of a map lookup only, on a part of one map; a Service that changes is not
 //! locked at all.
 
+mod addresses;
 mod entry;
 mod export;
 mod external;
@@ -20,12 +21,13 @@ mod slice;
 mod unique;
 mod view;
 
+pub use addresses::Addresses;
 pub use entry::{Entry, Namespace, Service, Shape};
 pub use external::External;
 pub use label::Label;
 pub use pod::Pod;
 pub use reverse::{NameServer, Pointers};
-pub use selection::{Addresses, Selection, Srv, Target};
+pub use selection::{Selection, Srv, Target};
 pub use slice::{Endpoint, Slice};
 pub use view::{Namespaces, Pods, View};
 

@@ -42,7 +42,7 @@ impl Store {
             .map_or_else(Box::default, |old| old.slices().into());
         let entry = Entry::new(shape, ports, &cluster_ips, slices);
         let entry = entry.with_external(external.map(Box::new));
-        let known = known.unwrap_or_else(|| self.add_service(name, &key.namespace));
+        let known = known.unwrap_or_else(|| self.add_service(&name, &key.namespace));
         known.set_list(list);
         self.set_entry(&known, entry);
         for address in cluster_ips {
@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// A name that nothing gives yet; [`Store::set_entry`] is to follow.
-    pub(super) fn add_service(&mut self, name: Box<[u8]>, namespace: &str) -> Arc<Service> {
+    pub(super) fn add_service(&mut self, name: &[u8], namespace: &str) -> Arc<Service> {
         let namespace = self.namespace(namespace);
         namespace.enter();
         let service = Arc::new(Service::new(name, namespace, Arc::new(Entry::void())));

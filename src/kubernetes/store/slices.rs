@@ -42,7 +42,7 @@ impl Store {
             }
             return left_a_service;
         }
-        let service = service.unwrap_or_else(|| self.add_service(name, &slice.key.namespace));
+        let service = service.unwrap_or_else(|| self.add_service(&name, &slice.key.namespace));
         self.replace(&service, old.as_ref(), Some(&new));
         let is_visible = match &old {
             Some(old) => !old.looks_like(&new),

@@ -1,21 +1,26 @@
 //! What a Service's name stands for, at one moment.
 
+use super::addresses::Addresses;
 use super::external::External;
 use super::slice::Slice;
-use super::unique::Unique;
 use crate::kubernetes::object::Port;
 use arc_swap::ArcSwap;
+use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
+/// Names of up to so many bytes need no memory of their own: nearly all.
+const SHORT_NAME: usize = 40;
+
 /// A name that something in the cluster gives to a Service: the Service itself, or an
 /// EndpointSlice, which can come first and stay longer.
 #[derive(Debug)]
 pub struct Service {
-    /// the labels of Service and namespace, each with its length before it
-    name: Box<[u8]>,
+    /// the labels of Service and namespace, each with its length before it; in place, where they are
+    /// not long, as each look-up compares them
+    name: SmallVec<[u8; SHORT_NAME]>,
     namespace: Arc<Namespace>,
     entry: ArcSwap<Entry>,
     /// the number of the list of Services that last named it
@@ -38,8 +43,8 @@ pub struct Namespace {
 pub struct Entry {
     shape: Shape,
     ports: Arc<[Port]>,
-    v4: Arc<[Ipv4Addr]>,
-    v6: Arc<[Ipv6Addr]>,
+    v4: Option<Addresses<Ipv4Addr>>,
+    v6: Option<Addresses<Ipv6Addr>>,
     /// in the order of their names
     slices: Box<[Arc<Slice>]>,
     /// what leads to it from outside the cluster
@@ -72,12 +77,12 @@ pub enum Shape {
 
 impl Service {
     pub(in crate::kubernetes) fn new(
-        name: Box<[u8]>,
+        name: &[u8],
         namespace: Arc<Namespace>,
         entry: Arc<Entry>,
     ) -> Self {
         Self {
-            name,
+            name: name.into(),
             namespace,
             entry: ArcSwap::new(entry),
             list: AtomicU32::new(0),
@@ -210,8 +215,8 @@ impl Entry {
         cluster_ips: &[IpAddr],
         slices: Box<[Arc<Slice>]>,
     ) -> Self {
-        let v4 = Unique::of(cluster_ips.iter().copied().filter_map(as_v4));
-        let v6 = Unique::of(cluster_ips.iter().copied().filter_map(as_v6));
+        let v4 = Addresses::of(|| cluster_ips.iter().copied().filter_map(as_v4));
+        let v6 = Addresses::of(|| cluster_ips.iter().copied().filter_map(as_v6));
         Self {
             shape,
             ports,
@@ -230,8 +235,8 @@ impl Entry {
         let addresses = || slices.iter().flat_map(|slice| slice.addresses());
         let (v4, v6) = match self.shape {
             Shape::Headless => (
-                Unique::of(addresses().filter_map(as_v4)),
-                Unique::of(addresses().filter_map(as_v6)),
+                Addresses::of(|| addresses().filter_map(as_v4)),
+                Addresses::of(|| addresses().filter_map(as_v6)),
             ),
             _ => (self.v4.clone(), self.v6.clone()),
         };
@@ -275,16 +280,16 @@ impl Entry {
     }
 
     /// The addresses that the name itself has, each once: the Service's own, or if it is headless
-    /// those of its ready endpoints.
+    /// those of its ready endpoints. `None` where there is none.
     #[must_use]
-    pub fn v4(&self) -> &Arc<[Ipv4Addr]> {
-        &self.v4
+    pub fn v4(&self) -> Option<&Addresses<Ipv4Addr>> {
+        self.v4.as_ref()
     }
 
     /// As [`Entry::v4`].
     #[must_use]
-    pub fn v6(&self) -> &Arc<[Ipv6Addr]> {
-        &self.v6
+    pub fn v6(&self) -> Option<&Addresses<Ipv6Addr>> {
+        self.v6.as_ref()
     }
 
     /// Its endpoints, in the order of the slices' names.
@@ -308,7 +313,7 @@ impl Entry {
     /// The addresses of a [`Shape::ClusterIp`], first family first.
     pub fn cluster_ips(&self) -> impl Iterator<Item = IpAddr> {
         let (v4, v6, v6_first) = match self.shape {
-            Shape::ClusterIp { v6_first } => (&self.v4[..], &self.v6[..], v6_first),
+            Shape::ClusterIp { v6_first } => (slice(self.v4()), slice(self.v6()), v6_first),
             _ => (&[][..], &[][..], false),
         };
         let (first, last) = if v6_first {
@@ -330,8 +335,8 @@ impl Entry {
     pub fn has_cluster_ip(&self, address: IpAddr) -> bool {
         matches!(self.shape, Shape::ClusterIp { .. })
             && match address {
-                IpAddr::V4(address) => self.v4.contains(&address),
-                IpAddr::V6(address) => self.v6.contains(&address),
+                IpAddr::V4(address) => slice(self.v4()).contains(&address),
+                IpAddr::V6(address) => slice(self.v6()).contains(&address),
             }
     }
 
@@ -344,6 +349,10 @@ impl Entry {
     pub(in crate::kubernetes) fn is_void(&self) -> bool {
         self.shape == Shape::Absent && self.slices.is_empty()
     }
+}
+
+fn slice<T>(addresses: Option<&Addresses<T>>) -> &[T] {
+    addresses.map_or(&[], Addresses::as_slice)
 }
 
 pub(super) fn as_v4(address: IpAddr) -> Option<Ipv4Addr> {

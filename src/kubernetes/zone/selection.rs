@@ -1,5 +1,6 @@
 //! The records that a question under a Service selects.
 
+use super::addresses::Addresses;
 use super::entry::{Borrowed, Entry, Shape, as_v4, as_v6};
 use super::label::Label;
 use super::slice::{Endpoint, Slice, Wanted};
@@ -50,44 +51,6 @@ pub struct Srv {
     pub glue: SmallVec<[(usize, IpAddr); 4]>,
 }
 
-/// The addresses of a name, of one family.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Addresses<T> {
-    /// What most names have: copied, so that no thread counts who shares it.
-    One(T),
-    /// More than one.
-    Many(Arc<[T]>),
-}
-
-impl<T: Copy + Eq + Hash> Addresses<T> {
-    fn of(all: &Arc<[T]>) -> Option<Self> {
-        match all.as_ref() {
-            [] => None,
-            [one] => Some(Self::One(*one)),
-            _ => Some(Self::Many(all.clone())),
-        }
-    }
-
-    /// Those of a list that can be gone over twice.
-    fn each_once<I: Iterator<Item = T>>(list: impl Fn() -> I) -> Option<Self> {
-        let mut rest = list();
-        let first = rest.next()?;
-        match rest.all(|other| other == first) {
-            true => Some(Self::One(first)),
-            false => Some(Self::Many(Unique::of(list()))),
-        }
-    }
-
-    /// The addresses, in their order.
-    #[must_use]
-    pub fn as_slice(&self) -> &[T] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Many(all) => all,
-        }
-    }
-}
-
 impl<'q> Selection<'q> {
     /// `None` where the part selects nothing: then the name does not exist.
     pub(super) fn new(view: &View, entry: Borrowed, part: Part<'q>) -> Option<Self> {
@@ -118,7 +81,7 @@ impl<'q> Selection<'q> {
         } else {
             let is_portless = *entry.shape() == Shape::Portless;
             let ignored = view.ignore_empty_service && !(view.endpoints && entry.ready() > 0);
-            !ignored && !is_portless && selection.ports.count(entry.ports()) > 0
+            !ignored && !is_portless && selection.ports.pass_one(|| entry.ports())
         };
         exists.then_some(selection)
     }
@@ -148,8 +111,8 @@ impl<'q> Selection<'q> {
     #[must_use]
     pub fn v4(&self) -> Option<Addresses<Ipv4Addr>> {
         match self.is_all() {
-            true => Addresses::of(self.entry.v4()),
-            false => Addresses::each_once(|| self.addresses().filter_map(as_v4)),
+            true => self.entry.v4().cloned(),
+            false => Addresses::of(|| self.addresses().filter_map(as_v4)),
         }
     }
 
@@ -157,8 +120,8 @@ impl<'q> Selection<'q> {
     #[must_use]
     pub fn v6(&self) -> Option<Addresses<Ipv6Addr>> {
         match self.is_all() {
-            true => Addresses::of(self.entry.v6()),
-            false => Addresses::each_once(|| self.addresses().filter_map(as_v6)),
+            true => self.entry.v6().cloned(),
+            false => Addresses::of(|| self.addresses().filter_map(as_v6)),
         }
     }
 
@@ -325,6 +288,12 @@ impl PortFilter<'_> {
             return usize::from(self.is_any());
         }
         ports.iter().filter(|port| self.passes(port)).count()
+    }
+
+    /// Whether it lets one of these ports through. Any port is the common wish, and then they need
+    /// not be looked at.
+    fn pass_one<'p>(&self, ports: impl FnOnce() -> &'p [Port]) -> bool {
+        self.is_any() || ports().iter().any(|port| self.passes(port))
     }
 
     pub(super) fn is_any(&self) -> bool {

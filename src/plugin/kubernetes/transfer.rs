@@ -16,7 +16,7 @@ use super::{Apex, MOST_SOA_TTL, State};
 use crate::answer::{RdataRef, RecordRef, Records, RecordsBuilder, Section};
 use crate::kubernetes::name::{Grammar, name_of_address};
 use crate::kubernetes::object::Port;
-use crate::kubernetes::zone::{Entry, Label, Service, Shape, Slice, Target, View};
+use crate::kubernetes::zone::{Addresses, Entry, Label, Service, Shape, Slice, Target, View};
 use crate::name::{MAX_NAME, Name, NameParts, NameRef};
 use crate::plugin::transfer::{Export, Exported, Snapshot};
 
@@ -168,8 +168,10 @@ impl<'z> Writer<'z> {
 
     /// A Service's own addresses, and its ports.
     fn own(&mut self, entry: &Entry, name: &[u8]) {
-        let v4 = entry.v4().iter().copied().map(IpAddr::V4);
-        let v6 = entry.v6().iter().copied().map(IpAddr::V6);
+        let v4 = entry.v4().into_iter().flat_map(Addresses::as_slice);
+        let v4 = v4.copied().map(IpAddr::V4);
+        let v6 = entry.v6().into_iter().flat_map(Addresses::as_slice);
+        let v6 = v6.copied().map(IpAddr::V6);
         let mut has_address = false;
         for address in v4.chain(v6) {
             self.address(name, address);
