@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use regex::Regex;
 
+use crate::awake::Took;
+
 /// How far below its expected value a counted-down TTL may be, in seconds: a slow machine.
 const TTL_SLACK: u32 = 5;
 
@@ -88,13 +90,14 @@ pub(crate) enum Bound {
 
 impl Bound {
     /// What is wrong with this time, if anything.
-    pub(crate) fn problem(&self, took: Duration) -> Option<String> {
+    pub(crate) fn problem(&self, took: Took) -> Option<String> {
+        let Took { passed, awake } = took;
         match self {
-            Self::Within(limit) if took > *limit => {
-                Some(format!("took {took:.1?}, expected at most {limit:?}"))
+            Self::Within(limit) if awake > *limit => {
+                Some(format!("took {awake:.1?}, expected at most {limit:?}"))
             }
-            Self::NotBefore(limit) if took < *limit => {
-                Some(format!("took {took:.1?}, expected at least {limit:?}"))
+            Self::NotBefore(limit) if passed < *limit => {
+                Some(format!("took {passed:.1?}, expected at least {limit:?}"))
             }
             _ => None,
         }

@@ -4,6 +4,7 @@
 //! `SUBJECT=coredns tests/differential/run` and `SUBJECT=callsign tests/differential/run`; see
 //! README.md beside this file. As a part of `cargo test` the subject is callsign.
 
+mod awake;
 mod case;
 mod client;
 mod cluster;

@@ -6,10 +6,11 @@ mod observe;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::awake::{Begun, Took};
 use crate::case::{Scenario, Step, repeated};
 use crate::client::Pending;
 use crate::compare::{self, Normalise, duration};
@@ -100,13 +101,13 @@ struct World<'a> {
     process: Option<Process>,
     /// Whether a `start` step has seen the server end: it is not started again by itself.
     ended: bool,
-    pending: HashMap<String, (crate::client::Request, Pending, Instant)>,
+    pending: HashMap<String, (crate::client::Request, Pending, Begun)>,
     clients: Vec<u16>,
     logs: BTreeMap<String, LogReader>,
     /// How many queries the `saw` steps of an upstream and a pattern have read.
     seen: HashMap<String, usize>,
     /// How long the last `receive` took since its `send`.
-    last_wait: Option<Duration>,
+    last_wait: Option<Took>,
 }
 
 /// How far a `log` step's pattern has read, and the line of the last such step.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 
 use super::{DEADLINE, LogReader, PAUSE, Report, SETTLED, World};
+use crate::awake::Begun;
 use crate::case::{Step, repeated};
 use crate::client::Request;
 use crate::compare::{self, Normalise, duration};
@@ -31,7 +32,7 @@ impl World<'_> {
         let settling = self.record && matches!(step.kind(), "log" | "metrics" | "saw");
         let deadline = Instant::now() + if settling { SETTLED } else { DEADLINE };
         loop {
-            let began = Instant::now();
+            let began = Begun::now();
             let (got, read) = match self.observe(step, rest) {
                 // As of an endpoint that a reload closes and opens.
                 Err(_) if repeats && Instant::now() < deadline => {
@@ -42,7 +43,7 @@ impl World<'_> {
             };
             let expected = self.expected(step)?;
             let (plain, bounds) = compare::split_bounds(&expected)?;
-            let took = self.last_wait.take().unwrap_or_else(|| began.elapsed());
+            let took = self.last_wait.take().unwrap_or_else(|| began.took());
             if let Some(problem) = bounds.iter().find_map(|bound| bound.problem(took)) {
                 return Err(problem);
             }
@@ -157,7 +158,7 @@ impl World<'_> {
         let pending = request.send()?;
         self.client(pending.client_port());
         self.pending
-            .insert(label.to_owned(), (request, pending, Instant::now()));
+            .insert(label.to_owned(), (request, pending, Begun::now()));
         Ok(())
     }
 
@@ -169,7 +170,7 @@ impl World<'_> {
             .ok_or_else(|| format!("nothing was sent as `{label}`"))?;
         let expected = self.expected(step)?;
         let received = pending.receive(request.patience(&expected));
-        self.last_wait = Some(sent.elapsed());
+        self.last_wait = Some(sent.took());
         Ok(received.lines(&request))
     }
 

@@ -1,0 +1,61 @@
+//! How long something took. A busy machine lets nobody run for seconds at times: upper bounds are for
+//! the time that it let pass, lower ones for that on the clock.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often a thread looks whether it may run.
+const LOOK: Duration = Duration::from_millis(10);
+/// The most that is counted from one look to the next.
+const MOST: Duration = Duration::from_millis(100);
+
+/// The microseconds in which this process could run, so far.
+static AWAKE: LazyLock<&AtomicU64> = LazyLock::new(|| {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    thread::spawn(|| {
+        let mut last = Instant::now();
+        loop {
+            thread::sleep(LOOK);
+            let passed = last.elapsed();
+            last += passed;
+            let counted = u64::try_from(passed.min(MOST).as_micros()).unwrap_or_default();
+            COUNT.fetch_add(counted, Ordering::Relaxed);
+        }
+    });
+    &COUNT
+});
+
+/// When something began.
+#[derive(Clone, Copy)]
+pub(crate) struct Begun {
+    at: Instant,
+    awake: u64,
+}
+
+/// How long it took.
+#[derive(Clone, Copy)]
+pub(crate) struct Took {
+    /// On the clock.
+    pub(crate) passed: Duration,
+    /// Without the time in which this process could not run.
+    pub(crate) awake: Duration,
+}
+
+impl Begun {
+    pub(crate) fn now() -> Self {
+        Self {
+            awake: AWAKE.load(Ordering::Relaxed),
+            at: Instant::now(),
+        }
+    }
+
+    pub(crate) fn took(&self) -> Took {
+        let awake = AWAKE.load(Ordering::Relaxed) - self.awake;
+        Took {
+            passed: self.at.elapsed(),
+            awake: Duration::from_micros(awake),
+        }
+    }
+}
