@@ -101,6 +101,7 @@ struct Running {
     hash: String,
     /// Each zone and where it is served, for the banner.
     sites: Vec<String>,
+    keys: Vec<ListenKey>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -112,6 +113,7 @@ impl Drop for Running {
 }
 
 /// What is served from now on.
+#[derive(Default)]
 struct Served {
     keys: Vec<ListenKey>,
     /// each zone and where it is served, for the banner
@@ -140,7 +142,7 @@ impl App {
             metrics,
             listeners,
             http: endpoints,
-            running: Running::of(Shared::default(), String::new(), Vec::new()),
+            running: Running::of(Shared::default(), String::new(), Served::default()),
             admin: Arc::default(),
         };
         app.swap(prepared).await?;
@@ -225,19 +227,25 @@ impl App {
         for done in std::mem::take(&mut plan.shared.when_bound) {
             done();
         }
-        let Served {
-            keys,
-            sites,
-            servers,
-        } = self.serve(groups, bound)?;
+        let mut served = match self.serve(groups, bound) {
+            Ok(served) => served,
+            Err(error) => {
+                // What was started for it is of no use to the old one.
+                self.listeners
+                    .retain(&self.running.keys, self.options.drain);
+                return Err(error);
+            }
+        };
+        let servers = std::mem::take(&mut served.servers);
         self.http.swap(http);
         let tasks = std::mem::take(&mut plan.shared.tasks);
         let hash = std::mem::take(&mut plan.hash);
-        let running = Running::of(plan.shared, hash, sites);
+        let running = Running::of(plan.shared, hash, served);
         running.start_tasks(tasks);
         self.admin.set(servers, running.shared.exported());
         drop(std::mem::replace(&mut self.running, running));
-        self.listeners.retain(&keys, self.options.drain);
+        self.listeners
+            .retain(&self.running.keys, self.options.drain);
         Ok(())
     }
 
@@ -253,7 +261,7 @@ impl App {
     fn serve(
         &mut self,
         groups: BTreeMap<ListenKey, Vec<Site>>,
-        mut bound: Vec<Bound>,
+        bound: Vec<Bound>,
     ) -> Result<Served, StartError> {
         let siblings = groups.len();
         let (mut sites, mut servers, mut servings) = (Vec::new(), Vec::new(), Vec::new());
@@ -285,28 +293,43 @@ impl App {
         }
         // From here on there are answers, and what is told of the server must be there.
         publish_plugins(&self.metrics, &servers);
-        let mut keys = Vec::new();
-        for (key, serving) in servings {
-            match bound.iter().position(|bound| *bound.wanted() == key) {
-                Some(at) => self.listeners.start(bound.swap_remove(at), serving)?,
-                None => self.listeners.swap(&key, serving),
-            }
-            keys.push(key);
-        }
+        let keys = servings.iter().map(|(key, _)| key.clone()).collect();
+        self.start_all(servings, bound)?;
         Ok(Served {
             keys,
             sites,
             servers,
         })
     }
+
+    /// Starts the listeners that are new, and gives the others what they serve from now on.
+    fn start_all(
+        &mut self,
+        servings: Vec<(ListenKey, Serving)>,
+        mut bound: Vec<Bound>,
+    ) -> std::io::Result<()> {
+        let mut known = Vec::new();
+        // What may fail comes first: until then the old server blocks are served as they were.
+        for (key, serving) in servings {
+            match bound.iter().position(|bound| *bound.wanted() == key) {
+                Some(at) => self.listeners.start(bound.swap_remove(at), serving)?,
+                None => known.push((key, serving)),
+            }
+        }
+        for (key, serving) in known {
+            self.listeners.swap(&key, serving);
+        }
+        Ok(())
+    }
 }
 
 impl Running {
-    fn of(shared: Shared, hash: String, sites: Vec<String>) -> Self {
+    fn of(shared: Shared, hash: String, served: Served) -> Self {
         Self {
             shared,
             hash,
-            sites,
+            sites: served.sites,
+            keys: served.keys,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }

@@ -14,8 +14,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
 
+use crate::corefile::nearest;
+use crate::telemetry;
 pub use crate::version::COREDNS as COREDNS_VERSION;
 
 /// The DNS server of a Kubernetes cluster. Takes CoreDNS's Corefile and flags.
@@ -51,21 +53,27 @@ struct Flags {
     #[arg(long, value_name = "FILE")]
     pidfile: Option<PathBuf>,
 
-    /// List the plugins, in the order in which a query meets them.
-    #[arg(long)]
+    /// List the plugins by name; `callsign check --explain` tells in which order they are asked.
+    #[arg(long, value_name = "BOOL", default_value = "false", hide_default_value = true,
+          action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = go_bool)]
     plugins: bool,
 
     /// Print no banner.
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", default_value = "false", hide_default_value = true,
+          action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = go_bool)]
     quiet: bool,
 
     /// Print the version; its first line is that of the CoreDNS whose place callsign takes.
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", default_value = "false", hide_default_value = true,
+          action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = go_bool)]
     version: bool,
 
     /// The form of log lines: text or json.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
+    log_format: telemetry::Format,
 
     /// Manifests that every `kubernetes` plugin reads its objects from, instead of an API server.
     #[arg(long, value_name = "DIR", env = "CALLSIGN_MANIFESTS")]
@@ -119,17 +127,27 @@ enum Format {
     Json,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
+/// No flag takes a longer time: clocks end somewhere.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Go's words for truth.
+fn go_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("neither true nor false".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
+    match duration > LONGEST {
+        true => Err("more than a year".to_owned()),
+        false => Ok(duration),
+    }
 }
 
 /// Runs the program.
@@ -150,21 +168,29 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Lookup(arguments)) => return lookup::run(&arguments),
         None => {}
     }
-    if !flags.stray.is_empty() {
-        eprintln!("extra command line arguments: {}", flags.stray.join(" "));
-        return ExitCode::FAILURE;
+    if let [first, ..] = flags.stray.as_slice() {
+        let meant = nearest(first, ["check", "fmt", "lint", "lookup"]);
+        let meant = meant.map(|name| format!("; did you mean 'callsign {name}'?"));
+        let stray = flags.stray.join(" ");
+        let error = format!("extra command line arguments: [{stray}]");
+        return fail(flags.log_format, &(error + &meant.unwrap_or_default()));
     }
     if flags.version {
         print_version();
         return ExitCode::SUCCESS;
     }
     if flags.plugins {
-        crate::plugin::REGISTRY
-            .iter()
-            .for_each(|entry| println!("dns.{}", entry.name));
+        print_plugins();
         return ExitCode::SUCCESS;
     }
     serve::run(flags)
+}
+
+/// Tells why the program does not start, where CoreDNS does: on standard error, in the form of the
+/// log.
+fn fail(format: telemetry::Format, error: &str) -> ExitCode {
+    eprintln!("{}", telemetry::fatal(format, error));
+    ExitCode::FAILURE
 }
 
 /// A runtime for a subcommand, whose own thread asks and waits.
@@ -206,9 +232,21 @@ fn double_dash(argument: OsString) -> OsString {
 }
 
 fn print_version() {
-    println!("CoreDNS-{COREDNS_VERSION}");
-    println!("{}", platform());
-    println!("callsign-{}", env!("CARGO_PKG_VERSION"));
+    print(&format!(
+        "CoreDNS-{COREDNS_VERSION}\n{}\ncallsign-{}\n",
+        platform(),
+        crate::version::CALLSIGN
+    ));
+}
+
+/// The plugins as CoreDNS lists them: in the order of the alphabet, with an empty line at the end.
+fn print_plugins() {
+    let mut names: Vec<&str> = crate::plugin::REGISTRY
+        .iter()
+        .map(|entry| entry.name)
+        .collect();
+    names.sort_unstable();
+    print(&format!("{}\n\n", names.join("\n")));
 }
 
 /// The second line of CoreDNS's version: platform, compiler, commit.

@@ -8,9 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 mod text;
+mod zone_list;
 mod zone_map;
 
 pub use text::NameText;
+pub use zone_list::ZoneList;
 pub use zone_map::ZoneMap;
 
 /// Longest name on the wire (RFC 1035, 2.3.4).

@@ -115,14 +115,18 @@ pub const REGISTRY: &[Entry] = &[
     Entry::new("view", view::setup),
 ];
 
-/// Directives of CoreDNS that callsign does not have, or not yet; with what to use instead.
+/// Directives of CoreDNS that callsign does not have, with what to use instead, as in
+/// docs/departures.md.
 const MISSING: &[(&str, &str)] = &[
-    ("root", NOT_YET),
+    ("root", "write full paths, and take the directive out"),
     (
         "geoip",
         "a cluster's clients have no place on the map; take the directive out",
     ),
-    ("proxyproto", NOT_YET),
+    (
+        "proxyproto",
+        "a Service with externalTrafficPolicy: Local keeps clients' addresses; take the directive out",
+    ),
     (
         "grpc_server",
         "gRPC is not spoken; serve tls:// or https:// instead",
@@ -131,16 +135,19 @@ const MISSING: &[(&str, &str)] = &[
         "https3",
         "HTTP/3 is not spoken; serve https:// or quic:// instead",
     ),
-    ("trace", NOT_YET),
+    ("trace", OBSERVED),
     (
         "shed",
         "what waits is bounded in any case; take the directive out",
     ),
-    ("dnstap", NOT_YET),
-    ("siit", NOT_YET),
-    ("tsig", NOT_YET),
-    ("dnssec", NOT_YET),
-    ("dynupdate", NOT_YET),
+    ("dnstap", OBSERVED),
+    ("siit", "dns64 translates for clients that have IPv6 only"),
+    ("tsig", "restrict clients by their addresses instead: acl"),
+    ("dnssec", SIGNED),
+    (
+        "dynupdate",
+        "change the zone's file instead, which is read again: file",
+    ),
     (
         "route53",
         "forward the zone to the VPC's resolver instead: forward ZONE 169.254.169.253",
@@ -153,13 +160,19 @@ const MISSING: &[(&str, &str)] = &[
         "clouddns",
         "forward the zone to the metadata server instead: forward ZONE 169.254.169.254",
     ),
-    ("etcd", NOT_YET),
+    (
+        "etcd",
+        "serve a zone file, or forward the zone to a server that has etcd's names",
+    ),
     (
         "grpc",
         "forward over TLS instead: forward FROM tls://ADDRESS",
     ),
-    ("on", NOT_YET),
-    ("sign", NOT_YET),
+    (
+        "on",
+        "run commands by the pod's own hooks; take the directive out",
+    ),
+    ("sign", SIGNED),
     (
         "nomad",
         "forward the zone to Consul's DNS instead: forward consul ADDRESS:8600",
@@ -194,8 +207,10 @@ const MISSING: &[(&str, &str)] = &[
     ),
 ];
 
-/// What can be said of a plugin that is to come.
-const NOT_YET: &str = "it is to come; until then take the directive out, or stay with CoreDNS";
+/// What stands in for plugins that tell others what is answered.
+const OBSERVED: &str = "log and prometheus tell what is answered; take the directive out";
+/// What stands in for plugins that sign.
+const SIGNED: &str = "sign at the zone's primary server, and serve what it signed: file, secondary";
 
 /// The names that a line of a server block may start with: those of the plugins, and those for
 /// which there is an answer of their own.

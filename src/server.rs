@@ -153,7 +153,7 @@ impl Server {
             label: label.into(),
             index,
             siblings,
-            zones: Zones::new(&blocks),
+            zones: zones::of(&blocks),
             blocks,
             any_class,
             observer,
@@ -304,13 +304,13 @@ impl Server {
         let mut parent_of_ds = None;
         // What the metadata of a block adds stays when its filters refuse, as in CoreDNS.
         let mut entered: Option<Query<'_>> = None;
-        for zone in self.zones.above(query.lower) {
+        for (zone, blocks) in self.zones.above(query.lower) {
             // As in CoreDNS, the root's blocks are for what is left over, and nobody's parent.
-            let is_last = zone.name.view().is_root() && !query.lower.is_root();
+            let is_last = zone.view().is_root() && !query.lower.is_root();
             if is_last && parent_of_ds.is_some() {
                 break;
             }
-            for block in &zone.blocks {
+            for block in blocks {
                 if block.chain.is_empty() {
                     if is_last {
                         continue;

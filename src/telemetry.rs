@@ -21,6 +21,7 @@ use crate::metrics::{Desc, Registry};
 mod layer;
 mod line;
 mod output;
+mod pace;
 mod panic;
 mod query;
 mod template;
@@ -30,6 +31,7 @@ pub use line::{Level, UnknownFormat, fatal};
 pub use output::Output;
 #[cfg(test)]
 pub(crate) use output::capture::Captured;
+pub use pace::Pace;
 pub use query::{QueryLine, Response};
 pub use template::Template;
 

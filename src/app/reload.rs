@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{App, StartError, load};
 use crate::metrics::Desc;
@@ -31,12 +31,23 @@ pub enum End {
 /// The signals that the process takes. They must be had before anything is served: a signal that
 /// comes earlier does what the system does.
 pub struct Signals {
+    ends: Ends,
+    asks: Asks,
+    /// Held so that the default, which ends the process, is off.
+    _ignored: [Signal; 2],
+}
+
+/// The signals that end the process.
+struct Ends {
     term: Signal,
     interrupt: Signal,
     quit: Signal,
+}
+
+/// The signals that ask for something else.
+struct Asks {
     reload: Signal,
-    /// Held so that the default, which ends the process, is off.
-    _ignored: [Signal; 2],
+    upgrade: Signal,
 }
 
 impl Signals {
@@ -46,12 +57,45 @@ impl Signals {
     /// The system gives no signals.
     pub fn new() -> std::io::Result<Self> {
         Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            reload: signal(SignalKind::user_defined1())?,
+            ends: Ends {
+                term: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                quit: signal(SignalKind::quit())?,
+            },
+            asks: Asks {
+                reload: signal(SignalKind::user_defined1())?,
+                upgrade: signal(SignalKind::user_defined2())?,
+            },
             _ignored: [signal(SignalKind::hangup())?, signal(SignalKind::pipe())?],
         })
+    }
+
+    /// Waits for a signal that ends the process: [`End::Stopped`] where what is under way is to be
+    /// answered first.
+    pub async fn end(&mut self) -> End {
+        self.ends.first().await
+    }
+}
+
+impl Ends {
+    async fn first(&mut self) -> End {
+        tokio::select! {
+            _ = self.term.recv() => info!("SIGTERM: Shutting down servers then terminating"),
+            _ = self.interrupt.recv() => info!("SIGINT: Shutting down"),
+            _ = self.quit.recv() => return quit(),
+        }
+        End::Stopped
+    }
+
+    /// Waits for a signal that ends the process though it is about to end.
+    async fn again(&mut self) -> End {
+        tokio::select! {
+            _ = self.interrupt.recv() => {
+                info!("SIGINT: Force quit");
+                End::AtOnce(2)
+            }
+            _ = self.quit.recv() => quit(),
+        }
     }
 }
 
@@ -59,30 +103,18 @@ impl Signals {
 pub async fn run(mut app: App, mut signals: Signals) -> End {
     let mut watch = Watch::new(&app);
     loop {
+        // A reload that waits for something is given up where the process is to end.
         tokio::select! {
-            _ = signals.term.recv() => {
-                info!("SIGTERM: Shutting down servers then terminating");
-                break;
-            }
-            _ = signals.interrupt.recv() => {
-                info!("SIGINT: Shutting down");
-                break;
-            }
-            _ = signals.quit.recv() => return quit(),
-            _ = signals.reload.recv() => {
-                info!("SIGUSR1: Reloading");
-                watch.reload(&mut app, Asker::Signal).await;
-            }
-            () = watch.due() => watch.look(&mut app).await,
+            end = signals.ends.first() => match end {
+                End::Stopped => break,
+                End::AtOnce(_) => return end,
+            },
+            () = watch.next(&mut app, &mut signals.asks) => {}
         }
     }
     tokio::select! {
         () = app.stop() => End::Stopped,
-        _ = signals.interrupt.recv() => {
-            info!("SIGINT: Force quit");
-            End::AtOnce(2)
-        }
-        _ = signals.quit.recv() => quit(),
+        end = signals.ends.again() => end,
     }
 }
 
@@ -121,6 +153,21 @@ impl Watch {
             let apart = rand::rng().random_range(Duration::ZERO..=jitter);
             Instant::now() + interval - jitter / 2 + apart
         });
+    }
+
+    /// Waits until something is asked for, and does it.
+    async fn next(&mut self, app: &mut App, asks: &mut Asks) {
+        tokio::select! {
+            _ = asks.reload.recv() => {
+                info!("SIGUSR1: Reloading");
+                self.reload(app, Asker::Signal).await;
+            }
+            _ = asks.upgrade.recv() => warn!(
+                "SIGUSR2: a running server is not replaced in place; start the other one, which can \
+                 listen on the same ports, and end this one by SIGTERM"
+            ),
+            () = self.due() => self.look(app).await,
+        }
     }
 
     async fn due(&self) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use super::go_bool;
 use crate::interface::Interface;
 
 /// What a node-local server sets up besides serving. Names and defaults are node-cache's.
@@ -68,15 +69,6 @@ struct Other {
     health_port: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     reloadwithsignal: Option<String>,
-}
-
-/// Go's words for truth.
-fn go_bool(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err("neither true nor false".to_owned()),
-    }
 }
 
 fn link_name(text: &str) -> Result<String, String> {

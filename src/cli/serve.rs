@@ -10,7 +10,7 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use super::lookup::SOCKET;
-use super::{COREDNS_VERSION, Flags, LogFormat, platform};
+use super::{COREDNS_VERSION, Flags, fail, platform};
 use crate::app::{self, App, Conf, End, Options, Signals};
 use crate::kubernetes::manifests::Source;
 use crate::lookup::admin;
@@ -31,6 +31,7 @@ const MOST_WORKERS: usize = 4;
 
 /// Starts, serves, and ends as asked.
 pub(super) fn run(flags: Flags) -> ExitCode {
+    let format = flags.log_format;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors.min(MOST_WORKERS))
@@ -38,80 +39,50 @@ pub(super) fn run(flags: Flags) -> ExitCode {
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return fail(format_args!("the system gives no threads: {error}")),
+        Err(error) => return fail(format, &format!("the system gives no threads: {error}")),
     };
-    let code = runtime.block_on(serve(flags, processors));
+    let end = runtime.block_on(serve(flags, processors));
     runtime.shutdown_background();
-    code
+    match end {
+        Ok(End::Stopped) => ExitCode::SUCCESS,
+        Ok(End::AtOnce(code)) => ExitCode::from(code),
+        Err(error) => fail(format, &error),
+    }
 }
 
-async fn serve(flags: Flags, processors: usize) -> ExitCode {
+async fn serve(flags: Flags, processors: usize) -> Result<End, String> {
     let metrics = Arc::<Registry>::default();
-    let format = match flags.log_format {
-        LogFormat::Text => Format::Text,
-        LogFormat::Json => Format::Json,
-    };
-    if let Err(error) = telemetry::init(format, &metrics) {
-        return fail(format_args!(
-            "the system gives no thread for the log: {error}"
-        ));
-    }
-    let node_local = match flags.node_local.start().await {
-        Ok(node_local) => node_local,
-        Err(error) => return fail(error),
-    };
-    let code = serve_until_end(flags, processors, metrics).await;
+    telemetry::init(flags.log_format, &metrics)
+        .map_err(|error| format!("the system gives no thread for the log: {error}"))?;
+    let node_local = flags.node_local.start().await?;
+    let end = serve_until_end(flags, processors, metrics).await;
     if let Some(node_local) = node_local {
         node_local.stop().await;
     }
     // What was logged last must not be lost with the process.
     telemetry::output().close(LAST_LINES);
-    code
+    end
 }
 
-async fn serve_until_end(flags: Flags, processors: usize, metrics: Arc<Registry>) -> ExitCode {
-    let (conf, embedded) = match conf(flags.conf.as_deref()) {
-        Ok(found) => found,
-        Err(error) => return fail(error),
-    };
-    let settings = Settings {
-        manifests: flags
-            .manifests
-            .clone()
-            .map(Source::Directory)
-            .or_else(|| embedded.then(sample)),
-        snapshot: flags.snapshot.clone(),
-        audit_interval: flags.audit_interval,
-        strict_loop: flags.strict_loop,
-        json_log: flags.log_format == LogFormat::Json,
-        is_rehearsal: false,
-    };
-    let options = Options {
-        conf,
-        dns_port: flags.dns_port,
-        threads: flags
-            .threads
-            .unwrap_or_else(|| processors.min(MOST_THREADS))
-            .max(1),
-        drain: flags.drain,
-        settings: Arc::new(settings),
-    };
-    let signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(error) => return fail(format_args!("the system gives no signals: {error}")),
-    };
+async fn serve_until_end(
+    flags: Flags,
+    processors: usize,
+    metrics: Arc<Registry>,
+) -> Result<End, String> {
+    let (conf, embedded) = conf(flags.conf.as_deref())?;
+    // Not before standard input is read, which waits for whoever writes there.
+    let mut signals =
+        Signals::new().map_err(|error| format!("the system gives no signals: {error}"))?;
+    let options = options(&flags, conf, embedded, processors);
     // What a script may look for as soon as a name is answered comes first.
-    if let Err(error) = write_pid(flags.pidfile.as_deref()) {
-        return fail(error);
-    }
-    let admin = match open_admin(&flags.admin) {
-        Ok(admin) => admin,
-        Err(error) => return fail(error),
+    let pidfile = flags.pidfile.filter(|path| !path.as_os_str().is_empty());
+    let _pidfile = pidfile.map(PidFile::write);
+    let admin = open_admin(&flags.admin)?;
+    let started = tokio::select! {
+        started = App::start(options, metrics) => started,
+        end = signals.end() => return Ok(end),
     };
-    let app = match App::start(options, metrics).await {
-        Ok(app) => app,
-        Err(error) => return fail(error),
-    };
+    let app = started.map_err(|error| error.to_string())?;
     let stop = CancellationToken::new();
     if let Some(listener) = admin {
         tokio::spawn(admin::serve(listener, app.admin(), stop.clone()));
@@ -121,9 +92,28 @@ async fn serve_until_end(flags: Flags, processors: usize, metrics: Arc<Registry>
     }
     let end = app::run(app, signals).await;
     stop.cancel();
-    match end {
-        End::Stopped => ExitCode::SUCCESS,
-        End::AtOnce(code) => ExitCode::from(code),
+    Ok(end)
+}
+
+fn options(flags: &Flags, conf: Conf, embedded: bool, processors: usize) -> Options {
+    let manifests = flags.manifests.clone().map(Source::Directory);
+    let settings = Settings {
+        manifests: manifests.or_else(|| embedded.then(sample)),
+        snapshot: flags.snapshot.clone(),
+        audit_interval: flags.audit_interval,
+        strict_loop: flags.strict_loop,
+        json_log: flags.log_format == Format::Json,
+        is_rehearsal: false,
+    };
+    Options {
+        conf,
+        dns_port: flags.dns_port,
+        threads: flags
+            .threads
+            .unwrap_or_else(|| processors.min(MOST_THREADS))
+            .max(1),
+        drain: flags.drain,
+        settings: Arc::new(settings),
     }
 }
 
@@ -135,10 +125,7 @@ fn open_admin(socket: &str) -> Result<Option<UnixListener>, String> {
     match admin::listen(socket) {
         Ok(listener) => Ok(Some(listener)),
         // The usual name is another server's on this machine; nobody asked for it.
-        Err(error) if socket == SOCKET => {
-            tracing::trace!("no admin socket at {socket}: {error}");
-            Ok(None)
-        }
+        Err(_) if socket == SOCKET => Ok(None),
         Err(error) => Err(format!(
             "cannot listen on the admin socket {socket}: {error}"
         )),
@@ -168,12 +155,24 @@ fn sample() -> Source {
     }
 }
 
-fn write_pid(path: Option<&Path>) -> Result<(), String> {
-    let Some(path) = path else {
-        return Ok(());
-    };
-    std::fs::write(path, format!("{}\n", std::process::id()))
-        .map_err(|error| format!("cannot write the process id to {}: {error}", path.display()))
+/// The file with the process's id, which goes when the process ends.
+struct PidFile(PathBuf);
+
+impl PidFile {
+    /// As in CoreDNS, names are served though the file cannot be written.
+    fn write(path: PathBuf) -> Self {
+        if let Err(error) = std::fs::write(&path, format!("{}\n", std::process::id())) {
+            tracing::error!("Could not write pidfile: {}: {error}", path.display());
+        }
+        Self(path)
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // One that is gone, or could never be written, is not missed.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// CoreDNS's start-up lines, and for the sample cluster what to try.
@@ -194,9 +193,4 @@ fn banner(app: &App, embedded: bool) {
     }
     let output = telemetry::output();
     lines.iter().for_each(|line| output.announce(line));
-}
-
-fn fail(error: impl std::fmt::Display) -> ExitCode {
-    eprintln!("{error}");
-    ExitCode::FAILURE
 }

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Admission, Guard, Response, Route, Routes, Service};
 use crate::chain::BoxFuture;
+use crate::telemetry::Pace;
 
 /// Time for a request's header to come, and for the next request of a connection.
 const HEADER: Duration = Duration::from_secs(5);
@@ -53,7 +54,7 @@ impl Acceptor {
     }
 
     async fn accept(self, listener: TcpListener) -> Infallible {
-        let mut warned = false;
+        let mut failed = Pace::default();
         loop {
             let permit = self.connections.clone().acquire_owned().await;
             match listener.accept().await {
@@ -69,7 +70,7 @@ impl Acceptor {
                     self.tasks.spawn(connection.run(stream, permit.ok()));
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut warned, true) {
+                    if failed.is_due() {
                         tracing::warn!("an HTTP endpoint cannot accept connections: {error}");
                     }
                     sleep(PAUSE).await;

@@ -10,7 +10,7 @@ use super::setup::{PerServer, Setup, SetupError};
 use crate::answer::{Answer, ExtendedError, Origin};
 use crate::chain::{Next, Outcome, Plugin, Reply};
 use crate::metrics::{Counter, Desc, Registry};
-use crate::name::Name;
+use crate::name::ZoneList;
 use crate::query::{Query, Step};
 
 use networks::Networks;
@@ -55,7 +55,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
 /// One directive: policies for some names.
 #[derive(Debug)]
 struct Rule {
-    zones: Vec<Name>,
+    zones: ZoneList<()>,
     policies: Vec<Policy>,
 }
 
@@ -134,10 +134,8 @@ impl Acl {
     #[inline]
     fn find(&self, query: &Query<'_>) -> Option<Taken<'_>> {
         self.rules.iter().enumerate().find_map(|(at, rule)| {
-            let zones = rule.zones.iter().enumerate();
-            let within = zones.filter(|(_, zone)| query.lower.is_in(zone.view()));
             // Of the zones that the name is in the longest is the one that is counted.
-            let (zone, _) = within.max_by_key(|(_, zone)| zone.view().as_bytes().len())?;
+            let zone = rule.zones.place(query.lower)?;
             let takes = |policy: &&Policy| policy.takes(query);
             let policy = rule.policies.iter().find(takes)?;
             Some(Taken {
@@ -150,7 +148,7 @@ impl Acl {
 
     fn counters(&self, query: &Query<'_>) -> Option<&Counters> {
         let make = || {
-            let zones = |rule: &Rule| (0..rule.zones.len()).map(|_| Default::default()).collect();
+            let zones = |rule: &Rule| rule.zones.iter().map(|_| Default::default()).collect();
             Counters {
                 allowed: OnceLock::new(),
                 refused: self.rules.iter().map(zones).collect(),
@@ -181,8 +179,8 @@ impl Acl {
             of_zone.get(at)
         });
         let zone = self.rules.get(taken.rule);
-        let zone = zone.and_then(|rule| rule.zones.get(taken.zone));
-        if let (Some(counter), Some(zone)) = (counter, zone) {
+        let zone = zone.and_then(|rule| rule.zones.at(taken.zone));
+        if let (Some(counter), Some((zone, ()))) = (counter, zone) {
             let make = || {
                 let zone = zone.to_string();
                 let (server, view) = (&*query.server.label, &*self.view);

@@ -45,6 +45,7 @@ use exchange::{DEADLINE, Exchange, Landed};
 use flight::{Flight, Flights};
 use message::{Outgoing, Received};
 use metrics::ForwardMetrics;
+pub(super) use metrics::publish;
 use upstream::{Over, Upstream};
 
 /// The directive's name.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::setup::{Setup, SetupError};
 use crate::corefile::{Directive, HostPort, Token};
 use crate::http;
-use crate::metrics::{Desc, SLIM_TIME_BUCKETS};
+use crate::metrics::{Desc, Registry, SLIM_TIME_BUCKETS};
 
 mod poll;
 
@@ -61,6 +61,12 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
         guard: None,
     });
     Ok(())
+}
+
+/// Tells the families that CoreDNS has from the start on, whatever the Corefile says.
+pub(super) fn publish(registry: &Registry) {
+    registry.histogram(DURATION, &SLIM_TIME_BUCKETS, &[]);
+    registry.counter(FAILURES, &[]);
 }
 
 /// An address that stands in a URL, too, which CoreDNS asks itself by: no port by name, no link.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
+pub(super) use self::file::publish;
 use self::file::{HostsFile, Location};
 use self::table::{Entry, Host, Rules, Table};
 use super::fall::Fall;

@@ -24,7 +24,7 @@ use crate::answer::{Answer, Body, ExtendedError, Extra, Order, Origin, RecordSet
 use crate::chain::{Failure, Next, Outcome, Plugin, Reply};
 use crate::kubernetes::name::{self, Grammar, Parsed};
 use crate::kubernetes::zone::{Found, View, Zone};
-use crate::name::{Name, NameRef};
+use crate::name::{Name, NameRef, ZoneList};
 use crate::query::{Query, Step};
 use crate::wire::Flags;
 
@@ -48,7 +48,8 @@ pub struct Kubernetes {
 
 /// One `kubernetes` directive, and the cluster it reads.
 struct State {
-    zones: Vec<Apex>,
+    /// With what names each can hold.
+    zones: ZoneList<Grammar>,
     /// `zonal`.
     zonal: bool,
     /// PTR records lead to names in this one.
@@ -64,12 +65,6 @@ struct State {
     listens_on_all: bool,
     /// The directive's place, for traces.
     place: Arc<str>,
-}
-
-/// A zone that the plugin answers for.
-struct Apex {
-    name: Name,
-    grammar: Grammar,
 }
 
 /// A question that is within a zone of the plugin.
@@ -127,22 +122,17 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     Ok(())
 }
 
-impl Apex {
-    fn new(name: &Name, multicluster: &[Name], zonal: bool) -> Self {
-        let is_in = |zone: &Name| name.view().is_in(zone.view());
-        let grammar = if is_reverse(name.view()) {
-            Grammar::Reverse
-        } else if multicluster.iter().any(is_in) {
-            Grammar::Imports
-        } else if zonal {
-            Grammar::Zonal
-        } else {
-            Grammar::Cluster
-        };
-        Self {
-            name: name.clone(),
-            grammar,
-        }
+/// What names a zone of the plugin can hold.
+fn grammar_of(zone: &Name, multicluster: &[Name], zonal: bool) -> Grammar {
+    let is_in = |other: &Name| zone.view().is_in(other.view());
+    if is_reverse(zone.view()) {
+        Grammar::Reverse
+    } else if multicluster.iter().any(is_in) {
+        Grammar::Imports
+    } else if zonal {
+        Grammar::Zonal
+    } else {
+        Grammar::Cluster
     }
 }
 
@@ -212,11 +202,12 @@ impl Plugin for Kubernetes {
 
 impl State {
     fn new(config: Config, cluster: Arc<Zone>, place: Arc<str>, listens_on_all: bool) -> Self {
-        let zones = config.zones.iter();
+        let zones = config.zones.into_iter().map(|zone| {
+            let grammar = grammar_of(&zone, &config.multicluster, config.zonal);
+            (zone, grammar)
+        });
         Self {
-            zones: zones
-                .map(|zone| Apex::new(zone, &config.multicluster, config.zonal))
-                .collect(),
+            zones: zones.collect(),
             zonal: config.zonal,
             primary: config.primary,
             view_of_imports: View {
@@ -235,20 +226,12 @@ impl State {
 
     /// The longest zone that the name is in.
     fn zone_of<'q>(&self, query: &Query<'q>) -> Option<Asked<'q>> {
-        let within = |apex: &'_ Apex| {
-            query
-                .lower
-                .strip_zone(apex.name.view())
-                .map(|head| (head, apex.grammar))
-        };
-        let (head, grammar) = self
-            .zones
-            .iter()
-            .filter_map(within)
-            .min_by_key(|(head, _)| head.len())?;
+        let (zone, grammar) = self.zones.longest(query.lower)?;
+        let (name, zone) = (query.lower.as_bytes(), zone.view().as_bytes());
+        let (head, _) = name.split_at_checked(name.len().checked_sub(zone.len())?)?;
         Some(Asked {
-            parsed: name::parse(head, grammar),
-            grammar,
+            parsed: name::parse(head, *grammar),
+            grammar: *grammar,
             zone_at: u8::try_from(head.len()).ok()?,
             zone_in_lower_case: query.name.skip(head.len()) == query.lower.skip(head.len()),
         })

@@ -12,7 +12,7 @@ use super::setup::{Setup, SetupError};
 use crate::answer::{Answer, Data, NameSpec, Origin, RecordSet, Section};
 use crate::chain::{Next, Plugin, Reply};
 use crate::corefile::Directive;
-use crate::metrics::{Counter, Desc};
+use crate::metrics::{Counter, Desc, Registry};
 use crate::name::{Name, NameRef};
 use crate::query::Query;
 use crate::wire::mnemonic::TypeWord;
@@ -37,6 +37,11 @@ const LOOPBACK: &[u8] = b"\x011\x010\x010\x03127\x07in-addr\x04arpa\0";
 /// Primary server and mailbox, then serial 1, no times, and the TTL of what does not exist.
 const SOA: &[u8] =
     b"\x09localhost\0\x04root\x09localhost\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\x00\x09\x3a\x80";
+
+/// Tells the family that CoreDNS has from the start on, whatever the Corefile says.
+pub(super) fn publish(registry: &Registry) {
+    registry.counter(LOCALHOST_REQUESTS, &[]);
+}
 
 /// Reads `local { localhost_prefix on|off }`.
 ///

@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use super::setup::{PerServer, Setup, SetupError};
+use super::{forward, health, hosts, local};
 use crate::chain::{Outcome, Plugin, Transfer, Transferred};
 use crate::corefile::{Diagnostic, Directive, HostPort, Token};
 use crate::http;
 use crate::metrics::{CONTENT_TYPE, Registry};
-use crate::name::Name;
+use crate::name::{Name, NameRef, ZoneList};
 use crate::query::Query;
 use crate::server::render;
 
@@ -51,6 +52,15 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     };
     let metrics = setup.shared.metrics.clone();
     publish_build(&metrics);
+    // Boards and alerts may ask for what is not counted yet.
+    for publish in [
+        forward::publish,
+        health::publish,
+        hosts::publish,
+        local::publish,
+    ] {
+        publish(&metrics);
+    }
     match guard.transpose() {
         Ok(guard) => setup.shared.http.push(http::Endpoint {
             address: address.to_string(),
@@ -139,7 +149,7 @@ impl http::Service for Page {
 struct Prometheus {
     metrics: Arc<Registry>,
     /// The block's zones; the longest that a name is in labels its queries.
-    zones: Vec<Name>,
+    zones: ZoneList<()>,
     view: Arc<str>,
     /// For each listener the counts of each zone, and of the root for names in none.
     traffic: PerServer<Box<[Traffic]>>,
@@ -149,7 +159,7 @@ impl Prometheus {
     fn new(metrics: Arc<Registry>, zones: Vec<Name>, view: Arc<str>) -> Self {
         Self {
             metrics,
-            zones,
+            zones: zones.into_iter().map(|zone| (zone, ())).collect(),
             view,
             traffic: PerServer::default(),
         }
@@ -195,8 +205,9 @@ impl Prometheus {
     #[inline]
     fn traffic(&self, query: &Query<'_>) -> Option<&Traffic> {
         let make = || {
-            let zones = self.zones.iter().map(Name::to_string);
-            let root = (!self.zones.contains(&Name::root())).then(|| ".".to_owned());
+            let zones = self.zones.iter().map(|(zone, ())| zone.to_string());
+            let root = self.zones.longest(NameRef::ROOT).is_none();
+            let root = root.then(|| ".".to_owned());
             let new = |zone| {
                 let labels = traffic::Labels {
                     server: query.server.label.clone(),
@@ -208,14 +219,8 @@ impl Prometheus {
             zones.chain(root).map(new).collect()
         };
         let of_listener = self.traffic.get(query.server, make)?;
-        let longest = self
-            .zones
-            .iter()
-            .enumerate()
-            .filter(|(_, zone)| query.lower.is_in(zone.view()))
-            .max_by_key(|(_, zone)| zone.view().as_bytes().len());
-        match longest {
-            Some((at, _)) => of_listener.get(at),
+        match self.zones.place(query.lower) {
+            Some(place) => of_listener.get(place),
             None => of_listener.last(),
         }
     }

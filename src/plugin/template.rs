@@ -14,7 +14,7 @@ use super::setup::{PerServer, Setup, SetupError};
 use crate::answer::{Answer, Body, ExtendedError, Origin, RecordsBuilder, Section};
 use crate::chain::{Failure, Next, Outcome, Plugin, Reply};
 use crate::metrics::Registry;
-use crate::name::{Name, NameText};
+use crate::name::{NameText, ZoneList};
 use crate::query::{OwnedQuery, Query, Step};
 use crate::wire::Flags;
 use crate::wire::mnemonic::{class_word, type_word};
@@ -56,7 +56,7 @@ struct Templates {
 
 /// One directive.
 struct Template {
-    zones: Vec<(Name, Box<str>)>,
+    zones: ZoneList<Box<str>>,
     /// `None` is any.
     class: Option<u16>,
     /// `None` is any.
@@ -107,7 +107,7 @@ impl Plugin for Templates {
     }
 
     fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
-        let in_zone = |template: &Template| template.zone_of(query).is_some();
+        let in_zone = |template: &Template| template.zones.place(query.lower).is_some();
         if !self.templates.iter().any(in_zone) {
             return next.serve(query);
         }
@@ -135,7 +135,7 @@ impl Templates {
         matched: &Matched<'_>,
     ) -> Reply {
         query.note(|| template.step("matched"));
-        let Some((_, zone)) = template.zones.get(matched.zone) else {
+        let Some((_, zone)) = template.zones.at(matched.zone) else {
             return Failure::refusal(NAME, ResponseCode::ServFail).into();
         };
         let class = template.class.filter(|_| query.qclass == DNSClass::ANY);
@@ -196,20 +196,8 @@ fn write(
 }
 
 impl Template {
-    /// The longest of its zones that the name is in.
-    #[inline]
-    fn zone_of(&self, query: &Query<'_>) -> Option<usize> {
-        let zones = self.zones.iter().enumerate();
-        let within = zones.filter(|(_, (zone, _))| query.lower.is_in(zone.view()));
-        // Of zones of the same length the first.
-        let longest = within
-            .rev()
-            .max_by_key(|(_, (zone, _))| zone.view().as_bytes().len());
-        longest.map(|(at, _)| at)
-    }
-
     fn take<'a>(&'a self, query: &Query<'_>, name: &'a str) -> Match<'a> {
-        let Some(zone) = self.zone_of(query) else {
+        let Some(zone) = self.zones.place(query.lower) else {
             return Match::No;
         };
         let (class, qtype) = (u16::from(query.qclass), u16::from(query.qtype));

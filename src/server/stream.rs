@@ -5,14 +5,13 @@
 //! upstream holds up no other. Replies that are known at once leave in one write. A connection that
 //! says nothing holds next to no memory.
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -31,6 +30,11 @@ use super::{Arrival, Handled, Server, https, render};
 use crate::chain::{BoxFuture, Transfer};
 use crate::metrics;
 use crate::query::{OwnedQuery, Transport};
+use crate::telemetry::Pace;
+
+mod clients;
+
+use clients::Clients;
 
 /// Limits of a connection, which the `timeouts` plugin changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +92,6 @@ pub struct Serving {
     pub caps: Caps,
 }
 
-/// Connections of one client.
-const MOST_OF_CLIENT: usize = 256;
 /// Requests of one connection that wait at one time; it is not read further meanwhile.
 const MOST_IN_FLIGHT: usize = 128;
 /// Idle time while more than half of the connections that there may be are in use.
@@ -110,36 +112,6 @@ pub struct StreamListener {
     clients: Clients,
     connections: TaskTracker,
     received: AtomicU64,
-}
-
-#[derive(Default)]
-struct Clients(Mutex<HashMap<IpAddr, usize>>);
-
-struct ClientSlot<'c>(&'c Clients, IpAddr);
-
-impl Clients {
-    /// A place for one more connection of this client; `None` where it has its share.
-    fn enter(&self, client: IpAddr) -> Option<ClientSlot<'_>> {
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = clients.entry(client).or_default();
-        if *count >= MOST_OF_CLIENT {
-            return None;
-        }
-        *count += 1;
-        Some(ClientSlot(self, client))
-    }
-}
-
-impl Drop for ClientSlot<'_> {
-    fn drop(&mut self) {
-        let mut clients = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = clients.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                clients.remove(&self.1);
-            }
-        }
-    }
 }
 
 impl StreamListener {
@@ -169,16 +141,24 @@ impl StreamListener {
 
     /// Accepts until `stop`, then waits until the open connections have answered what they read.
     pub async fn run(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let (mut failed, mut full) = (Pace::default(), Pace::default());
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = listener.accept() => accepted,
             };
+            let most = self.serving.load().caps.connections;
             match accepted {
+                Ok(_) if self.connections.len() >= most => {
+                    if full.is_due() {
+                        let label = self.serving.load().server.label.clone();
+                        warn!("{label} has {most} connections, the most: further ones are closed");
+                    }
+                }
                 Ok((stream, client)) => self.accept(stream, client, &stop),
                 Err(error) => {
                     // Out of descriptors, or a connection that ended before it was taken.
-                    if error.kind() != io::ErrorKind::ConnectionAborted {
+                    if error.kind() != io::ErrorKind::ConnectionAborted && failed.is_due() {
                         warn!("cannot accept a connection: {error}");
                     }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -191,9 +171,6 @@ impl StreamListener {
     }
 
     fn accept(self: &Arc<Self>, stream: TcpStream, client: SocketAddr, stop: &CancellationToken) {
-        if self.connections.len() >= self.serving.load().caps.connections {
-            return;
-        }
         let client = SocketAddr::new(client.ip().to_canonical(), client.port());
         let (listener, stop) = (self.clone(), stop.clone());
         self.connections.spawn(async move {

@@ -28,12 +28,32 @@ fn the_versions_first_line_is_that_of_coredns() {
 }
 
 #[test]
-fn plugins_are_listed_in_the_order_of_the_chain() {
+fn plugins_are_listed_as_coredns_lists_them() {
     let (code, out, _) = run(&["-plugins"]);
     assert_eq!(code, 0);
-    let place = |name: &str| out.lines().position(|line| line == name);
-    assert!(place("dns.kubernetes").is_some(), "{out}");
-    assert!(place("dns.bind") < place("dns.kubernetes"), "{out}");
+    let names: Vec<&str> = out.lines().collect();
+    let (last, names) = names.split_last().unwrap();
+    assert_eq!(*last, "", "an empty line at the end");
+    assert!(names.contains(&"kubernetes"), "{out}");
+    assert!(names.is_sorted(), "{out}");
+}
+
+#[test]
+fn switches_are_turned_as_go_takes_them() {
+    for (arguments, expected) in [
+        (&["-version"][..], Some(0)),
+        (&["-version=true"], Some(0)),
+        (&["--version=T"], Some(0)),
+        (&["-version", "-version=false", "-plugins=1"], Some(0)),
+        (&["-version=perhaps"], Some(2)),
+        // Words behind a switch are none of its own.
+        (&["-version", "false"], Some(1)),
+    ] {
+        let (code, out, error) = run(arguments);
+        assert_eq!(Some(code), expected, "{arguments:?}: {out}{error}");
+    }
+    let (_, out, _) = run(&["-version", "-version=0", "-plugins"]);
+    assert!(!out.contains("CoreDNS-"), "the last one counts: {out}");
 }
 
 #[test]
@@ -46,6 +66,8 @@ fn what_cannot_be_taken_is_refused_with_its_name() {
         (&["-setupinterface=maybe"], "maybe"),
         (&["-interfacename", "a/b"], "a/b"),
         (&["-syncinterval", "0"], "syncinterval"),
+        (&["-drain", "1e18"], "more than a year"),
+        (&["--audit-interval=-1"], "value is negative"),
     ] {
         let (code, _, error) = run(arguments);
         assert_eq!(code, 2, "{arguments:?}: {error}");
@@ -55,12 +77,31 @@ fn what_cannot_be_taken_is_refused_with_its_name() {
 
 #[test]
 fn an_argument_too_many_is_refused_as_coredns_does() {
-    let (code, _, error) = run(&["stray"]);
-    assert_eq!(code, 1);
-    assert!(
-        error.contains("extra command line arguments: stray"),
-        "{error}"
-    );
+    for (arguments, told) in [
+        (&["stray"][..], "extra command line arguments: [stray]\n"),
+        (
+            &["-conf", "Corefile", "a", "b"],
+            "extra command line arguments: [a b]\n",
+        ),
+        // A subcommand, almost.
+        (
+            &["chekc", "Corefile"],
+            "extra command line arguments: [chekc Corefile]; did you mean 'callsign check'?\n",
+        ),
+    ] {
+        let (code, out, error) = run(arguments);
+        assert_eq!((code, &*out, &*error), (1, "", told), "{arguments:?}");
+    }
+}
+
+#[test]
+fn with_json_lines_a_start_that_fails_is_told_in_json() {
+    let (code, out, error) = run(&["-log-format", "json", "-conf", "/no/such/Corefile"]);
+    assert_eq!((code, &*out), (1, ""));
+    let line: serde_json::Value = serde_json::from_str(&error).unwrap();
+    assert_eq!(line["level"], "FATAL");
+    let message = line["msg"].as_str().unwrap();
+    assert!(message.contains("/no/such/Corefile"), "{message}");
 }
 
 #[test]

@@ -72,11 +72,51 @@ fn a_second_sigint_exits_2_at_once() {
 }
 
 #[test]
-fn sighup_changes_nothing() {
+fn signals_that_ask_for_nothing_that_can_be_had_end_nothing() {
     let folder = Folder::new();
-    let program = start(&folder, &corefile("cluster.local"));
+    let mut program = start(&folder, &corefile("cluster.local"));
     program.signal("HUP");
+    program.signal("PIPE");
+    program.signal("USR2");
+    program.wait_said("SIGUSR2: a running server is not replaced in place");
     assert_eq!(program.ask(WEB, RecordType::A).answers.len(), 1);
+}
+
+/// A Corefile that waits for an API server that nobody is.
+const WAITING: &str = ".:0 {
+    bind 127.0.0.1
+    kubernetes cluster.local {
+        endpoint http://127.0.0.1:9
+        startup_timeout 1h
+    }
+}
+";
+
+#[test]
+fn a_signal_ends_a_start_that_waits_for_the_cluster() {
+    let folder = Folder::new();
+    let path = folder.write("Corefile", WAITING);
+    let arguments = ["-conf", path.to_str().unwrap()];
+    for signal in ["TERM", "INT", "QUIT"] {
+        let mut program = Program::spawn(&arguments, "");
+        program.wait_said("waiting for Kubernetes API before starting server");
+        program.signal(signal);
+        assert_eq!(program.wait().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_signal_ends_a_reload_that_waits_for_the_cluster() {
+    let folder = Folder::new();
+    let path = folder.write("Corefile", ".:0 {\n    bind 127.0.0.1\n    whoami\n}\n");
+    let mut program = Program::start(&path, &[]);
+    folder.write("Corefile", WAITING);
+    program.signal("USR1");
+    program.wait_said("waiting for Kubernetes API before starting server");
+    let reply = program.ask("a.test.", RecordType::A);
+    assert_eq!(reply.metadata.response_code, ResponseCode::NoError);
+    program.signal("TERM");
+    assert_eq!(program.wait().code(), Some(0));
 }
 
 #[test]
@@ -191,27 +231,35 @@ fn an_address_that_is_taken_is_named() {
 }
 
 #[test]
-fn the_process_id_is_written_and_standard_input_is_read() {
+fn the_process_id_is_in_its_file_while_the_process_runs() {
     let folder = Folder::new();
     let pidfile = folder.path().join("pid");
-    let program = {
-        let path = folder.write("Corefile", ".:0 {\n    bind 127.0.0.1\n}\n");
-        Program::start(&path, &["-pidfile", pidfile.to_str().unwrap()])
-    };
-    assert!(
-        std::fs::read_to_string(&pidfile)
-            .unwrap()
-            .trim()
-            .parse::<u32>()
-            .unwrap()
-            > 0
-    );
-    drop(program);
-    let output = callsign(&["-conf", "stdin"])
-        .stdin(std::process::Stdio::null())
-        .arg("-nosuch")
-        .output();
-    assert_eq!(output.unwrap().status.code(), Some(2));
+    let path = folder.write("Corefile", ".:0 {\n    bind 127.0.0.1\n}\n");
+    let mut program = Program::start(&path, &["-pidfile", pidfile.to_str().unwrap()]);
+    let written = std::fs::read_to_string(&pidfile).unwrap();
+    assert_eq!(written, format!("{}\n", program.id()));
+    program.signal("TERM");
+    assert_eq!(program.wait().code(), Some(0));
+    assert!(!pidfile.exists());
+}
+
+#[test]
+fn names_are_served_though_the_process_id_cannot_be_written() {
+    let folder = Folder::new();
+    let path = folder.write("Corefile", ".:0 {\n    bind 127.0.0.1\n    whoami\n}\n");
+    let mut program = Program::start(&path, &["-pidfile", "/no/such/folder/pid"]);
+    program.wait_said("[ERROR] Could not write pidfile: /no/such/folder/pid");
+    let reply = program.ask("a.test.", RecordType::A);
+    assert_eq!(reply.metadata.response_code, ResponseCode::NoError);
+}
+
+#[test]
+fn a_corefile_is_read_from_standard_input() {
+    let text = ".:0 {\n    bind 127.0.0.1\n    whoami\n}\n";
+    let mut program = Program::spawn(&["-conf", "stdin"], text);
+    program.find_port();
+    let reply = program.ask("a.test.", RecordType::A);
+    assert_eq!(reply.metadata.response_code, ResponseCode::NoError);
 }
 
 #[test]

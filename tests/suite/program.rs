@@ -71,12 +71,21 @@ impl Program {
     /// Starts the program with a Corefile, and waits until it tells its port.
     pub(crate) fn start(corefile: &Path, more: &[&str]) -> Self {
         let corefile = corefile.to_str().unwrap();
-        let mut command = callsign(&[&["-conf", corefile], more].concat());
-        let mut child = command
+        let mut program = Self::spawn(&[&["-conf", corefile], more].concat(), "");
+        program.find_port();
+        program
+    }
+
+    /// Starts the program with these arguments and this on its standard input.
+    pub(crate) fn spawn(arguments: &[&str], input: &str) -> Self {
+        let mut child = callsign(arguments)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        // One that does not read it may have ended.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let (sender, lines) = channel();
         for pipe in [
             Box::new(child.stdout.take().unwrap()) as Box<dyn Read + Send>,
@@ -89,16 +98,23 @@ impl Program {
                 }
             });
         }
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut program = Self {
+        Self {
             child,
             lines,
-            address,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
             printed: Vec::new(),
-        };
-        let line = program.wait_line(|line| port_of(line).is_some());
-        program.address.set_port(port_of(&line).unwrap());
-        program
+        }
+    }
+
+    /// Waits until the program tells the port of its first listener.
+    pub(crate) fn find_port(&mut self) {
+        let line = self.wait_line(|line| port_of(line).is_some());
+        self.address.set_port(port_of(&line).unwrap());
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next line that is wanted; fails where it does not come.
@@ -141,7 +157,7 @@ impl Program {
 
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.id().to_string();
         assert!(
             Command::new("kill")
                 .args(["-s", name, &pid])

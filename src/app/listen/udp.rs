@@ -12,6 +12,7 @@ use tracing::error;
 use super::BindError;
 use crate::server::Server;
 use crate::server::udp::{self, Stopper, UdpListener, Worker};
+use crate::telemetry::Pace;
 
 /// Addresses of a wildcard listener that get sockets of their own; all others share one.
 const MOST_ADDRESSES: usize = 8;
@@ -92,8 +93,11 @@ fn spawn(worker: Worker) -> io::Result<JoinHandle<()>> {
         .name("udp".into())
         .stack_size(STACK)
         .spawn(move || {
+            let mut failed = Pace::default();
             while let Err(error) = worker.run() {
-                error!("reading a UDP socket failed and is tried again: {error}");
+                if failed.is_due() {
+                    error!("reading a UDP socket failed and is tried again: {error}");
+                }
                 std::thread::sleep(Duration::from_millis(100));
             }
         })

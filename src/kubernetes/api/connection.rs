@@ -23,6 +23,8 @@ use super::token::Token;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long the first byte of an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
+/// The longest that a server, or what stands before it, may ask not to be asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The type of what is written in protobuf, without parameters.
 const PROTOBUF: &[u8] = b"application/vnd.kubernetes.protobuf";
 /// The most that is read of an answer that is an error.
@@ -117,7 +119,8 @@ impl Connection {
         };
         let mut status: Status = status.unwrap_or_default();
         status.code = code.as_u16();
-        status.retry_after = seconds.map(Duration::from_secs);
+        let wanted = seconds.map(Duration::from_secs);
+        status.retry_after = wanted.map(|wanted| wanted.min(LONGEST_PAUSE));
         Err(Failure::Status(status))
     }
 

@@ -291,19 +291,26 @@ async fn a_watch_that_says_nothing_is_given_up_within_95_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn the_server_says_when_it_wants_to_be_asked_again() {
-    let (mut bed, answer) = Bed::listed(&[]).await;
-    answer.send(&line("ERROR", &error(410, "too old")));
-    bed.asked()
-        .await
-        .refuse(429, "too many requests", &[("retry-after", "7")]);
-    let refused = Instant::now();
-    let asked = bed.asked().await;
-    let waited = refused.elapsed();
-    assert!((7..=14).contains(&waited.as_secs()), "{waited:?}");
-    assert!(
-        asked.query.contains(&"sendInitialEvents=true".into()),
-        "it is no reason for pages"
-    );
+    for (says, expected) in [
+        ("7", 7..=14),
+        // Nobody means what is longer than five minutes.
+        ("86400", 300..=360),
+        ("18446744073709551615", 300..=360),
+    ] {
+        let (mut bed, answer) = Bed::listed(&[]).await;
+        answer.send(&line("ERROR", &error(410, "too old")));
+        bed.asked()
+            .await
+            .refuse(429, "too many requests", &[("retry-after", says)]);
+        let refused = Instant::now();
+        let asked = bed.asked().await;
+        let waited = refused.elapsed();
+        assert!(expected.contains(&waited.as_secs()), "{says}: {waited:?}");
+        assert!(
+            asked.query.contains(&"sendInitialEvents=true".into()),
+            "it is no reason for pages"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

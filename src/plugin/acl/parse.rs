@@ -17,6 +17,7 @@ pub(super) fn rules(setup: &mut Setup<'_>) -> Result<Vec<Rule>, Diagnostic> {
     let mut cursor = setup.directive.cursor();
     while cursor.next_token().is_some() {
         let zones = setup.zones(&cursor.remaining_args());
+        let zones = zones.into_iter().map(|zone| (zone, ())).collect();
         let mut policies = Vec::new();
         while let Some(action) = cursor.next_block() {
             policies.push(policy(action, &cursor.remaining_args())?);

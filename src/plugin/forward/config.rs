@@ -12,6 +12,7 @@ use super::policy::Policy;
 use super::tls::{ClientTls, TlsFiles};
 use super::upstream::{CheckSettings, UpstreamSettings};
 use crate::corefile::{Cursor, Diagnostic, Environment, Token};
+use crate::duration::GoDuration;
 use crate::name::{Name, NameRef};
 use crate::plugin::setup::{Setup, SetupError};
 
@@ -249,7 +250,8 @@ impl<'t> Stanza<'t> {
             && !max_age.is_zero()
             && max_age < expire
         {
-            let text = format!("max_age ({max_age:?}) must not be less than expire ({expire:?})");
+            let [max_age, expire] = [max_age, expire].map(GoDuration);
+            let text = format!("max_age ({max_age}) must not be less than expire ({expire})");
             return Err(token.err(text).help("raise max_age, or lower expire"));
         }
         self.config.upstream.check.tcp = self.config.force_tcp;

@@ -70,6 +70,12 @@ impl ForwardMetrics {
     }
 }
 
+/// Tells the families without labels that CoreDNS has from the start on, whatever the Corefile says.
+pub(in crate::plugin) fn publish(registry: &Registry) {
+    registry.counter(BROKEN, &[]);
+    registry.counter(REJECTS, &[]);
+}
+
 /// How a connection is held, as the label `proto` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proto {

@@ -97,7 +97,6 @@ impl Multiplex {
     ) -> Result<Received, ExchangeError> {
         loop {
             let (line, reused) = self.line(limits).await?;
-            self.metrics.connection(self.proto(), reused);
             let until = limits.end.min(Instant::now() + limits.read);
             // RFC 8484, 4.1 and RFC 9250, 4.2.1: the id is zero.
             let asked = timeout_at(until, self.ask(line, query.with_id(0))).await;
@@ -134,8 +133,11 @@ impl Multiplex {
         let now = Instant::now();
         if let Some(kept) = open.as_mut().filter(|kept| self.is_good(kept, now)) {
             kept.used = now;
+            self.metrics.connection(self.proto(), true);
             return Ok((kept.line.clone(), true));
         }
+        // As in CoreDNS, one that cannot be made is counted too.
+        self.metrics.connection(self.proto(), false);
         let line = match timeout_at(until, self.connect()).await {
             Ok(Ok(line)) => line,
             Ok(Err(error)) => return Err(self.ends().io("dial", &error)),

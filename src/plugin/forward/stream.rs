@@ -119,11 +119,13 @@ impl Streams {
             return Err(self.ends(None).other("dial", ErrorKind::Timeout, cause));
         };
         loop {
-            let mut connection = match self.take() {
+            let kept = self.take();
+            // As in CoreDNS, one that cannot be made is counted too.
+            self.metrics.connection(self.proto(), kept.is_some());
+            let mut connection = match kept {
                 Some(connection) => connection,
                 None => self.dial(limits).await?,
             };
-            self.metrics.connection(self.proto(), connection.reused);
             match connection.exchange(query, limits).await {
                 Ok(received) => {
                     self.give_back(connection);

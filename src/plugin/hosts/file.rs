@@ -28,6 +28,11 @@ const RELOADED: Desc = Desc {
     help: "The timestamp of the last reload of hosts file.",
 };
 
+/// Tells the family without labels that CoreDNS has from the start on, whatever the Corefile says.
+pub(in crate::plugin) fn publish(registry: &Registry) {
+    registry.gauge(RELOADED, &[]);
+}
+
 /// A hosts file and the lines of the Corefile, and the table made of both.
 pub(super) struct HostsFile {
     at: Location,

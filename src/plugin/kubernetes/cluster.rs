@@ -60,9 +60,7 @@ impl SearchPath for PodPath {
         if state.view.pods != Pods::Verified {
             return Vec::new();
         }
-        let zones = state.zones.iter().map(|apex| &apex.name);
-        let within = zones.filter(|zone| query.lower.is_in(zone.view()));
-        let Some(zone) = within.max_by_key(|zone| zone.view().as_bytes().len()) else {
+        let Some((zone, _)) = state.zones.longest(query.lower) else {
             return Vec::new();
         };
         let Some(pod) = state.cluster.pod_at(query.request.client.ip()) else {

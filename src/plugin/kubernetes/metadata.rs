@@ -29,11 +29,8 @@ fn pod(state: &State, query: &Query<'_>) -> Option<Arc<Pod>> {
 }
 
 fn of_name(state: &State, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
-    let heads = state
-        .zones
-        .iter()
-        .filter_map(|apex| query.lower.strip_zone(apex.name.view()));
-    let head = heads.min_by_key(|head| head.len())?;
+    let (zone, _) = state.zones.longest(query.lower)?;
+    let head = query.lower.strip_zone(zone.view())?;
     let Some(parts) = Parts::of(head, state.zonal) else {
         return (label == "parse-error").then(|| "invalid query name".into());
     };

@@ -12,7 +12,7 @@ use std::vec::IntoIter;
 use hickory_proto::rr::{DNSClass, RecordType};
 
 use super::records::{SOA, WHOLE_WEIGHT, head};
-use super::{Apex, MOST_SOA_TTL, State};
+use super::{MOST_SOA_TTL, State};
 use crate::answer::{RdataRef, RecordRef, Records, RecordsBuilder, Section};
 use crate::kubernetes::name::{Grammar, name_of_address};
 use crate::kubernetes::object::Port;
@@ -50,25 +50,25 @@ struct Writer<'z> {
 impl Export for Zones {
     fn export(&self, zone: NameRef<'_>) -> Option<Exported> {
         let state = &self.0;
-        let apex = state.zones.iter().find(|apex| apex.name.view() == zone)?;
+        let (zone, grammar) = state.zones.iter().find(|(name, _)| name.view() == zone)?;
         let cluster = &state.cluster;
         // Who gets a part takes it for the whole.
         if !cluster.has_synced() && cluster.snapshot().is_none() {
             return Some(Exported::NotYet);
         }
         // Before the records, so that a change meanwhile is one after this serial.
-        let serial = state.serial(apex.grammar);
-        let rest = if apex.grammar == Grammar::Reverse {
-            Rest::Addresses(state.addresses(apex))
+        let serial = state.serial(*grammar);
+        let rest = if *grammar == Grammar::Reverse {
+            Rest::Addresses(state.addresses(zone))
         } else {
-            let services = state.imports(apex.grammar).unwrap_or(cluster);
-            Rest::Services(services.services(state.view_of(apex.grammar)).into_iter())
+            let services = state.imports(*grammar).unwrap_or(cluster);
+            Rest::Services(services.services(state.view_of(*grammar)).into_iter())
         };
         let records = Portions {
-            first: Some(state.apex_records(apex, serial)),
+            first: Some(state.apex_records(zone, *grammar, serial)),
             state: state.clone(),
-            zone: apex.name.clone(),
-            grammar: apex.grammar,
+            zone: zone.clone(),
+            grammar: *grammar,
             rest,
         };
         Some(Exported::Zone(Snapshot {
@@ -105,9 +105,9 @@ impl Iterator for Portions {
 }
 
 impl State {
-    fn apex_records(&self, apex: &Apex, serial: u32) -> Records {
-        let zone = apex.name.view();
-        let mut writer = Writer::new(self, apex.grammar, zone);
+    fn apex_records(&self, zone: &Name, grammar: Grammar, serial: u32) -> Records {
+        let zone = zone.view();
+        let mut writer = Writer::new(self, grammar, zone);
         writer.ttl = self.ttl.min(MOST_SOA_TTL);
         let soa = RdataRef::Soa(&SOA, zone.into(), serial, self.ttl);
         writer.push(&[], RecordType::SOA, &soa);
@@ -125,12 +125,12 @@ impl State {
     }
 
     /// The addresses of a reverse zone, in their order.
-    fn addresses(&self, apex: &Apex) -> IntoIter<IpAddr> {
+    fn addresses(&self, zone: &Name) -> IntoIter<IpAddr> {
         let mut addresses = self.cluster.addresses();
         addresses.retain(|address| {
             let mut name = name_of_address(*address);
             name.push(0);
-            NameRef::parse(&name).is_ok_and(|name| name.is_in(apex.name.view()))
+            NameRef::parse(&name).is_ok_and(|name| name.is_in(zone.view()))
         });
         addresses.into_iter()
     }

@@ -365,7 +365,8 @@ fn shape(page: &str) -> Vec<String> {
     lines
 }
 
-/// The families of this plugin, of health and of the server, as a page of CoreDNS 1.15.0 has them.
+/// The families of this plugin, of health and of the server, and those that are there without their
+/// plugins, as a page of CoreDNS 1.15.0 has them.
 #[tokio::test]
 async fn the_page_has_coredns_names_labels_edges_and_help() {
     let golden = include_str!("tests/coredns-1.15.txt");

@@ -52,16 +52,7 @@ pub(super) fn is_listened_on(address: SocketAddr, listening: &[SocketAddr]) -> b
 
 /// Whether the address is this machine's.
 fn is_local(address: IpAddr) -> bool {
-    let is_of_interface = || {
-        let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
-        let mut addresses = interfaces.filter_map(|interface| {
-            let address = interface.address?;
-            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
-        });
-        addresses.any(|own| own == address)
-    };
-    address.is_loopback() || is_of_interface()
+    address.is_loopback() || bind::machine_addresses().contains(&address)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::kubernetes::object::{Key, Kind, Object, Pod};
 use crate::kubernetes::store;
 use crate::kubernetes::zone::View;
 use crate::plugin::fall::Fall;
-use crate::plugin::kubernetes::Apex;
+use crate::plugin::kubernetes::grammar_of;
 use crate::testing::{Ask, Stub, n};
 
 /// A plugin for these zones, of a cluster with one pod at the address that tests ask from.
@@ -36,7 +36,7 @@ fn state_of(zones: &[&str], pods: Pods, zonal: bool) -> State {
     State {
         zones: zones
             .iter()
-            .map(|zone| Apex::new(&n(zone), &[], zonal))
+            .map(|zone| (n(zone), grammar_of(&n(zone), &[], zonal)))
             .collect(),
         zonal,
         primary: n(zones[0]),
