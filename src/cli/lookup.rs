@@ -32,7 +32,7 @@ pub(super) const SOCKET: &str = "@callsign";
 ///   --server ADDRESS     any DNS server; it gives no reasons
 ///   --admin SOCKET       a running callsign on this machine, with reasons [default: @callsign]
 ///
-///   callsign lookup database --from production/Deployment/web --manifests config/cluster
+///   callsign lookup database --from production/Deployment/backend --manifests config/cluster
 ///   helm template . | callsign lookup database --manifests - --namespace production
 ///
 /// Exit code: 0 it resolves, 1 it does not, 2 the command line is wrong.
