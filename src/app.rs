@@ -10,7 +10,7 @@ pub mod plan;
 pub mod rehearse;
 mod reload;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::corefile::{Corefile, Environment as _, Errors, Input, System};
+use crate::corefile::{Corefile, Diagnostic, Environment as _, Errors, Input, System};
 use crate::duration::GoDuration;
 use crate::http;
 use crate::lookup::admin;
@@ -124,6 +124,8 @@ struct Served {
 /// A configuration that is bound and not yet started.
 struct Prepared {
     plan: Plan,
+    /// The hash of the Corefile's content, without positions.
+    hash: String,
     groups: BTreeMap<ListenKey, Vec<Site>>,
     bound: Vec<Bound>,
     http: http::Bound,
@@ -215,6 +217,7 @@ impl App {
     async fn swap(&mut self, prepared: Prepared) -> Result<(), StartError> {
         let Prepared {
             mut plan,
+            hash,
             groups,
             bound,
             http,
@@ -239,7 +242,6 @@ impl App {
         let servers = std::mem::take(&mut served.servers);
         self.http.swap(http);
         let tasks = std::mem::take(&mut plan.shared.tasks);
-        let hash = std::mem::take(&mut plan.hash);
         let running = Running::of(plan.shared, hash, served);
         running.start_tasks(tasks);
         self.admin.set(servers, running.shared.exported());
@@ -267,7 +269,9 @@ impl App {
         let (mut sites, mut servers, mut servings) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (key, group)) in groups.into_iter().enumerate() {
             let told = self.told(&key, &bound);
-            sites.extend(group.iter().map(|site| banner(site, &told)));
+            // As in CoreDNS, a zone that several blocks of a listener have is told once.
+            let zones: BTreeSet<String> = group.iter().map(|site| banner(site, &told)).collect();
+            sites.extend(zones);
             let any_class = group.iter().any(|site| site.listen.any_class);
             let tls = group.iter().find_map(|site| site.listen.tls.clone());
             let tls = tls.map(|settings| tls::for_transport(&settings, key.transport));
@@ -373,7 +377,7 @@ async fn prepare(
         previous,
         environment: &System,
     };
-    let (_, mut plan) = planned(&options.conf, inputs)?;
+    let (corefile, mut plan) = planned(&options.conf, inputs)?;
     for warning in &plan.warnings {
         warn!("{}", warning.message());
     }
@@ -393,6 +397,7 @@ async fn prepare(
     fill(&mut plan.shared, |_| true).await?;
     Ok(Prepared {
         plan,
+        hash: corefile.hash(),
         groups,
         bound,
         http,
@@ -469,7 +474,7 @@ fn group(sites: Vec<Site>) -> Result<BTreeMap<ListenKey, Vec<Site>>, StartError>
         let addresses = site
             .listen
             .addresses()
-            .map_err(|error| StartError::Plugin("bind", error))?;
+            .map_err(|error| unbound(&site, &error))?;
         for ip in addresses {
             let key = ListenKey {
                 transport: site.transport.scheme(),
@@ -480,6 +485,12 @@ fn group(sites: Vec<Site>) -> Result<BTreeMap<ListenKey, Vec<Site>>, StartError>
         }
     }
     Ok(groups)
+}
+
+fn unbound(site: &Site, error: &str) -> Errors {
+    let error = Diagnostic::error(format!("plugin/bind: {error}")).at(&site.place);
+    let help = "name addresses of this machine, or its interfaces: ip -brief address shows them";
+    error.help(help).into()
 }
 
 pub use reload::{End, Signals, run};

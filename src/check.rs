@@ -10,6 +10,7 @@
 //!                                                      ├─ upstream: who would ask himself
 //!                                                      ├─ pairs:    what lacks its other half
 //!                                                      ├─ words:    what is read as something else
+//!                                                      ├─ interface: what this machine does not have
 //!                                                      └─ hint:     the lesser things
 //! ```
 //!
@@ -20,6 +21,7 @@ pub mod configmap;
 mod elsewhere;
 mod explain;
 mod hint;
+mod interface;
 mod never;
 mod pairs;
 mod reach;
@@ -82,6 +84,10 @@ pub const RULES: &[(&str, &str)] = &[
         "A word is read as something else than it looks like.",
     ),
     (elsewhere::MISSING_FILE, "A file is not on this machine."),
+    (
+        interface::MISSING_INTERFACE,
+        "An interface is not on this machine.",
+    ),
     ("unset-variable", "An environment variable is not set."),
     ("import-nothing", "An import matches no file."),
     (
@@ -113,6 +119,7 @@ pub fn findings(
         never::find(block, &mut findings);
         pairs::find(block, &mut findings);
         words::find(block, &mut findings);
+        interface::find(block, environment, &mut findings);
         upstream::find(block, dns_port, environment, &mut findings);
     }
     reach::find(&blocks, dns_port, &mut findings);

@@ -52,7 +52,7 @@ pub mod view;
 pub mod whoami;
 
 use crate::corefile::Directive;
-pub use advice::advised;
+pub use advice::{advised, is_swallowed};
 use setup::{Setup, SetupError};
 
 /// A directive and the plugin behind it.
@@ -61,58 +61,71 @@ pub struct Entry {
     pub name: &'static str,
     /// Reads the directive and adds to the block's chain.
     pub setup: fn(&mut Setup<'_>) -> Result<(), SetupError>,
+    /// The words that a line of its block may start with.
+    pub options: &'static [&'static str],
 }
 
 impl Entry {
-    const fn new(name: &'static str, setup: fn(&mut Setup<'_>) -> Result<(), SetupError>) -> Self {
-        Self { name, setup }
+    const fn new(
+        name: &'static str,
+        setup: fn(&mut Setup<'_>) -> Result<(), SetupError>,
+        options: &'static [&'static str],
+    ) -> Self {
+        Self {
+            name,
+            setup,
+            options,
+        }
     }
 }
 
+/// Of a plugin that has no block, or one whose lines are no options.
+const NONE: &[&str] = &[];
+
 /// All plugins, in the order in which a query meets them.
 pub const REGISTRY: &[Entry] = &[
-    Entry::new("metadata", metadata::setup),
-    Entry::new("cancel", cancel::setup),
-    Entry::new("quic", quic::setup),
-    Entry::new("https", https::setup),
-    Entry::new("timeouts", timeouts::setup),
-    Entry::new("multisocket", multisocket::setup),
-    Entry::new("reload", reload::setup),
-    Entry::new("nsid", nsid::setup),
-    Entry::new("bufsize", bufsize::setup),
-    Entry::new("bind", bind::setup),
-    Entry::new("debug", debug::setup),
-    Entry::new("ready", ready::setup),
-    Entry::new("health", health::setup),
-    Entry::new("pprof", pprof::setup),
-    Entry::new("prometheus", prometheus::setup),
-    Entry::new("errors", errors::setup),
-    Entry::new("log", log::setup),
-    Entry::new("local", local::setup),
-    Entry::new("dns64", dns64::setup),
-    Entry::new("any", any::setup),
-    Entry::new("chaos", chaos::setup),
-    Entry::new("loadbalance", loadbalance::setup),
-    Entry::new("rewrite", rewrite::setup),
-    Entry::new("autopath", autopath::setup),
-    Entry::new("acl", acl::setup),
-    Entry::new("cache", cache::setup),
-    Entry::new("header", header::setup),
-    Entry::new("tls", tls::setup),
-    Entry::new("minimal", minimal::setup),
-    Entry::new("template", template::setup),
-    Entry::new("transfer", transfer::setup),
-    Entry::new("hosts", hosts::setup),
-    Entry::new("k8s_external", k8s_external::setup),
-    Entry::new("kubernetes", kubernetes::setup),
-    Entry::new("file", file::setup),
-    Entry::new("auto", auto::setup),
-    Entry::new("secondary", secondary::setup),
-    Entry::new("loop", loop_::setup),
-    Entry::new("forward", forward::setup),
-    Entry::new("erratic", erratic::setup),
-    Entry::new("whoami", whoami::setup),
-    Entry::new("view", view::setup),
+    Entry::new("metadata", metadata::setup, NONE),
+    Entry::new("cancel", cancel::setup, NONE),
+    Entry::new("quic", quic::setup, quic::OPTIONS),
+    Entry::new("https", https::setup, https::OPTIONS),
+    Entry::new("timeouts", timeouts::setup, timeouts::OPTIONS),
+    Entry::new("multisocket", multisocket::setup, NONE),
+    Entry::new("reload", reload::setup, NONE),
+    Entry::new("nsid", nsid::setup, NONE),
+    Entry::new("bufsize", bufsize::setup, NONE),
+    Entry::new("bind", bind::setup, bind::OPTIONS),
+    Entry::new("debug", debug::setup, NONE),
+    Entry::new("ready", ready::setup, ready::OPTIONS),
+    Entry::new("health", health::setup, health::OPTIONS),
+    Entry::new("pprof", pprof::setup, pprof::OPTIONS),
+    Entry::new("prometheus", prometheus::setup, prometheus::OPTIONS),
+    Entry::new("errors", errors::setup, errors::OPTIONS),
+    Entry::new("log", log::setup, log::OPTIONS),
+    Entry::new("local", local::setup, local::OPTIONS),
+    Entry::new("dns64", dns64::setup, dns64::OPTIONS),
+    Entry::new("any", any::setup, NONE),
+    Entry::new("chaos", chaos::setup, NONE),
+    Entry::new("loadbalance", loadbalance::setup, loadbalance::OPTIONS),
+    Entry::new("rewrite", rewrite::setup, NONE),
+    Entry::new("autopath", autopath::setup, NONE),
+    Entry::new("acl", acl::setup, acl::OPTIONS),
+    Entry::new("cache", cache::setup, cache::OPTIONS),
+    Entry::new("header", header::setup, header::OPTIONS),
+    Entry::new("tls", tls::setup, tls::OPTIONS),
+    Entry::new("minimal", minimal::setup, NONE),
+    Entry::new("template", template::setup, template::OPTIONS),
+    Entry::new("transfer", transfer::setup, transfer::OPTIONS),
+    Entry::new("hosts", hosts::setup, hosts::OPTIONS),
+    Entry::new("k8s_external", k8s_external::setup, k8s_external::OPTIONS),
+    Entry::new("kubernetes", kubernetes::setup, kubernetes::OPTIONS),
+    Entry::new("file", file::setup, file::OPTIONS),
+    Entry::new("auto", auto::setup, auto::OPTIONS),
+    Entry::new("secondary", secondary::setup, secondary::OPTIONS),
+    Entry::new("loop", loop_::setup, NONE),
+    Entry::new("forward", forward::setup, forward::OPTIONS),
+    Entry::new("erratic", erratic::setup, erratic::OPTIONS),
+    Entry::new("whoami", whoami::setup, NONE),
+    Entry::new("view", view::setup, view::OPTIONS),
 ];
 
 /// Directives of CoreDNS that callsign does not have, with what to use instead, as in

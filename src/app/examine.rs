@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::plan::{self, Inputs};
 use crate::check::{self, Elsewhere};
 use crate::corefile::{Corefile, Diagnostic, Environment, Errors, Input, Severity};
+use crate::plugin;
 use crate::plugin::setup::Settings;
 
 /// What was found.
@@ -42,7 +43,7 @@ pub fn examine(
         previous: HashMap::new(),
         environment: &environment,
     };
-    let loaded = Corefile::load(input, &environment, &crate::plugin::names());
+    let loaded = Corefile::load(input, &environment, &plugin::names());
     let corefile = match &loaded {
         Ok(corefile) => Some(corefile),
         Err(errors) => errors.readable(),
@@ -66,7 +67,9 @@ pub fn examine(
     }
     // What is said of the whole would be said of what is left of it.
     let corefile = loaded.ok();
-    if let Some(corefile) = &corefile {
+    if let Some(corefile) = &corefile
+        && !errors.iter().any(plugin::is_swallowed)
+    {
         findings.extend(check::findings(corefile, dns_port, &environment));
     }
     errors.extend(findings);

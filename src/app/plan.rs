@@ -25,8 +25,6 @@ pub struct Plan {
     pub shared: Shared,
     /// Legal, but likely wrong.
     pub warnings: Vec<Diagnostic>,
-    /// The hash of the Corefile's content, without positions.
-    pub hash: String,
 }
 
 /// One zone of one server block, and where it is to be served.
@@ -115,7 +113,6 @@ pub fn plan(corefile: &Corefile, inputs: Inputs<'_>) -> Result<Plan, Errors> {
         sites,
         shared,
         warnings,
-        hash: corefile.hash(),
     })
 }
 

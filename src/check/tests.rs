@@ -444,3 +444,29 @@ fn every_rule_has_one_sentence() {
         assert!(names.contains(severity.word()));
     }
 }
+
+#[test]
+fn interfaces_that_this_machine_does_not_have_are_told() {
+    let text = ". {\n bind lo eth1 enp3s0 192.0.2.1 {\n  except eth0 tunnel9\n }\n whoami\n}";
+    let told = |machine: &Memory| {
+        let mut told = found(text, machine);
+        told.retain(|line| line.contains("missing-interface"));
+        told
+    };
+    let machine = Memory::default()
+        .with_file("/sys/class/net/lo/mtu", "65536")
+        .with_file("/sys/class/net/eth0/mtu", "1500");
+    let missing = |line, name| {
+        format!(
+            "{line} warning missing-interface: {name}: no such interface on this machine, where callsign would not start"
+        )
+    };
+    let expected = [
+        missing(2, "eth1"),
+        missing(2, "enp3s0"),
+        missing(3, "tunnel9"),
+    ];
+    assert_eq!(told(&machine), expected);
+    // Where the system does not tell, nothing is known.
+    assert!(told(&Memory::default()).is_empty());
+}

@@ -37,6 +37,9 @@ const ALLOWED: Desc = Desc {
     help: "Counter of DNS requests being allowed.",
 };
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["allow", "block", "filter", "drop"];
+
 /// Reads `acl [ZONES...] { ACTION [type TYPE...] [net NETWORK...] }`, any number of times.
 ///
 /// # Errors

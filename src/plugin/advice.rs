@@ -4,66 +4,6 @@
 use super::{MISSING, REGISTRY};
 use crate::corefile::{Diagnostic, Place};
 
-/// Options, and the plugins that have them. What many plugins have is not here.
-const OPTIONS: &[(&str, &str)] = &[
-    ("allow_ipv4", "dns64"),
-    ("answer", "template or rewrite"),
-    ("apex", "k8s_external"),
-    ("apiserver_qps", "kubernetes"),
-    ("block", "acl"),
-    ("class", "log"),
-    ("client_auth", "tls"),
-    ("consolidate", "errors"),
-    ("denial", "cache"),
-    ("directory", "auto"),
-    ("disable", "cache"),
-    ("endpoint", "kubernetes"),
-    ("endpoint_pod_names", "kubernetes"),
-    ("except", "forward or bind"),
-    ("expire", "forward"),
-    ("expr", "view or template"),
-    ("failfast_all_unhealthy_upstreams", "forward"),
-    ("failover", "forward"),
-    ("fallthrough", "kubernetes, hosts, file or template"),
-    ("filter", "acl"),
-    ("force_tcp", "forward"),
-    ("headless", "k8s_external"),
-    ("health_check", "forward"),
-    ("ignore", "kubernetes"),
-    ("keepttl", "cache"),
-    ("kubeconfig", "kubernetes"),
-    ("labels", "kubernetes"),
-    ("lameduck", "health"),
-    ("match", "template"),
-    ("max_concurrent", "forward"),
-    ("max_connect_attempts", "forward"),
-    ("max_fails", "forward"),
-    ("max_idle_conns", "forward"),
-    ("multicluster", "kubernetes"),
-    ("namespace_labels", "kubernetes"),
-    ("namespaces", "kubernetes"),
-    ("next", "forward"),
-    ("next_on_nodata", "forward"),
-    ("no_reverse", "hosts"),
-    ("noendpoints", "kubernetes"),
-    ("pods", "kubernetes"),
-    ("policy", "forward"),
-    ("prefer", "loadbalance"),
-    ("prefer_udp", "forward"),
-    ("prefetch", "cache"),
-    ("prefix", "dns64"),
-    ("rcode", "template"),
-    ("runtime_metrics", "prometheus"),
-    ("serve_stale", "cache"),
-    ("servfail", "cache"),
-    ("stacktrace", "errors"),
-    ("startup_timeout", "kubernetes"),
-    ("success", "cache"),
-    ("tls_servername", "forward"),
-    ("translate_all", "dns64"),
-    ("ttl", "kubernetes, hosts or k8s_external"),
-];
-
 const NOT_SINCE_1_7: &str = "CoreDNS has not had it since 1.7: take the line out";
 const BY_TRANSFER: &str = "the plugin transfer does it now: transfer { to ADDRESS }";
 const NO_RELOAD: &str = "write it as reload 0";
@@ -126,11 +66,30 @@ pub fn advised(error: Diagnostic, plugin: Option<&str>) -> Diagnostic {
     }
 }
 
+/// Whether an error is about a directive that stands in the block of another one, whose `}` is
+/// missing above it: all that follows stands in the wrong place too.
+#[must_use]
+pub fn is_swallowed(error: &Diagnostic) -> bool {
+    let word = error.place().and_then(word);
+    is_unknown(error.message()) && word.is_some_and(is_directive)
+}
+
+/// The messages that plugins have for an option that they do not have, as CoreDNS's do.
+fn is_unknown(message: &str) -> bool {
+    let message = match message.split_once(": ") {
+        Some((start, rest)) if start.starts_with("plugin/") => rest,
+        _ => message,
+    };
+    ["unknown property", "unknown option", "invalid option"]
+        .iter()
+        .any(|start| message.starts_with(start))
+}
+
 fn advice(message: &str, place: &Place, plugin: Option<&str>) -> Option<String> {
-    let word = place.source().text().get(place.bytes())?;
+    let word = word(place)?;
     match plugin {
         None if message.starts_with("Unknown directive") => of_directive(word),
-        Some(plugin) if message.starts_with("unknown property") => of_option(word, plugin),
+        Some(plugin) if is_unknown(message) => of_option(word, plugin),
         Some(_) if message.starts_with("Wrong argument count") => {
             let line = line(place)?;
             let mut arguments = line.split_whitespace().skip(1);
@@ -164,19 +123,30 @@ fn of_option(word: &str, plugin: &str) -> Option<String> {
     if let Some((.., advice)) = removed {
         return Some((*advice).to_owned());
     }
-    if let Some(plugins) = plugins_with(word) {
-        return Some(format!("it is an option of {plugins}"));
+    // Some words are both: a directive that is not in its place is the likelier mistake.
+    if is_directive(word) {
+        return Some(format!(
+            "'{word}' is a directive: the block of '{plugin}' lacks its '}}' above it"
+        ));
     }
-    is_directive(word).then(|| {
-        format!("'{word}' is a directive: the block of '{plugin}' lacks its '}}' above it")
-    })
+    plugins_with(word).map(|plugins| format!("it is an option of {plugins}"))
 }
 
-fn plugins_with(option: &str) -> Option<&'static str> {
-    let mut options = OPTIONS.iter();
-    options
-        .find(|(known, _)| *known == option)
-        .map(|(_, plugins)| *plugins)
+/// The plugins that have an option, as a sentence tells them.
+fn plugins_with(option: &str) -> Option<String> {
+    let plugins = REGISTRY
+        .iter()
+        .filter(|entry| entry.options.contains(&option));
+    let plugins: Vec<&str> = plugins.map(|entry| entry.name).collect();
+    match plugins.as_slice() {
+        [] => None,
+        [plugin] => Some((*plugin).to_owned()),
+        [plugins @ .., last] => Some(format!("{} or {last}", plugins.join(", "))),
+    }
+}
+
+fn word(place: &Place) -> Option<&str> {
+    place.source().text().get(place.bytes())
 }
 
 fn is_directive(word: &str) -> bool {
@@ -196,6 +166,7 @@ fn line(place: &Place) -> Option<&str> {
 mod tests {
     use std::sync::Arc;
 
+    use super::REGISTRY;
     use crate::app::examine::examine;
     use crate::corefile::{Input, Memory};
 
@@ -227,6 +198,14 @@ mod tests {
                 "it is an option of cache",
             ),
             (
+                ". {\nlog {\nexcept x\n}\n}",
+                "it is an option of bind or forward",
+            ),
+            (
+                ". {\nlog {\nreload 5s\n}\n}",
+                "'reload' is a directive: the block of 'log' lacks its '}' above it",
+            ),
+            (
                 ". {\nkubernetes x\npods insecure\n}",
                 "it is an option of kubernetes: write it between the braces of that",
             ),
@@ -241,6 +220,56 @@ mod tests {
             (". {\nerors\n}", "did you mean 'errors'?"),
         ] {
             assert_eq!(help(text), advice, "{text}");
+        }
+    }
+
+    /// What stands before the block, for each block that a plugin reads.
+    fn heads(plugin: &str) -> &'static [&'static str] {
+        match plugin {
+            "auto" | "hosts" | "k8s_external" | "kubernetes" | "secondary" | "view" => &["x"],
+            "file" => &["db x"],
+            "forward" => &[". 192.0.2.1"],
+            "template" => &["IN A"],
+            "loadbalance" => &["", "weighted w"],
+            "tls" => &["cert key"],
+            "bind" => &["127.0.0.1"],
+            _ => &[""],
+        }
+    }
+
+    /// Whether the plugin takes the word for no option of its own.
+    fn is_unknown(plugin: &str, head: &str, word: &str) -> bool {
+        let text = format!(". {{\n{plugin} {head} {{\n{word} 1\n}}\n}}");
+        let input = Input::text("Corefile", text);
+        let examined = examine(input, &Memory::default(), 53, &Arc::default());
+        let told = examined.diagnostics.iter().filter(|told| {
+            let column = told.place().map(|place| (place.line(), place.column()));
+            column == Some((3, 1))
+        });
+        let words = [
+            "unknown property",
+            "unknown option",
+            "invalid option",
+            "invalid selector",
+            "expect 'allow', 'block', 'filter' or 'drop'",
+            "is no option",
+        ];
+        let mut told = told.map(|told| told.message().to_owned());
+        told.any(|message| words.iter().any(|words| message.contains(words)))
+    }
+
+    #[test]
+    fn the_options_of_the_registry_are_those_that_plugins_read() {
+        let options = REGISTRY.iter().flat_map(|entry| entry.options);
+        let mut words: Vec<&str> = options.copied().collect();
+        words.push("nonsense");
+        for entry in REGISTRY.iter().filter(|entry| !entry.options.is_empty()) {
+            for word in &words {
+                let mut heads = heads(entry.name).iter();
+                let is_read = heads.any(|head| !is_unknown(entry.name, head, word));
+                let is_listed = entry.options.contains(word);
+                assert_eq!(is_read, is_listed, "{}: {word}", entry.name);
+            }
         }
     }
 }

@@ -28,7 +28,8 @@ const DEFAULT_RELOAD: Duration = Duration::from_secs(60);
 /// Which files are zone files, and of which zone.
 const DEFAULT_PATTERN: &str = r"db\.(.*)";
 
-const OPTIONS: [&str; 2] = ["directory", "reload"];
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["directory", "reload", "upstream"];
 
 /// The plugin of one server block.
 struct Auto {
@@ -135,7 +136,7 @@ impl Config {
             }
             // CoreDNS reads it and does nothing with it.
             ("upstream", _) => {}
-            _ => return Err(at_option.unknown_property(&OPTIONS)),
+            _ => return Err(at_option.unknown_property(OPTIONS)),
         }
         Ok(())
     }

@@ -27,6 +27,9 @@ pub struct Interface {
     pub address: Option<IpAddr>,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["except"];
+
 /// Reads `bind ADDRESS|INTERFACE... { except ADDRESS|INTERFACE... }`, any number of times.
 ///
 /// # Errors
@@ -45,9 +48,7 @@ fn parse(directive: &Directive) -> Result<Vec<Rule>, SetupError> {
             let error = cursor.err("at least one address or interface name is expected");
             return Err(error.help("write bind 127.0.0.1, or bind eth0"));
         }
-        if let Some(word) = named.iter().find(|word| !can_be_host(word.text())) {
-            return Err(neither(word));
-        }
+        all_can_be_hosts(&named)?;
         let mut rule = Rule {
             hosts: named.iter().map(|token| token.text().to_owned()).collect(),
             except: Vec::new(),
@@ -63,6 +64,7 @@ fn parse(directive: &Directive) -> Result<Vec<Rule>, SetupError> {
                     "at least one address or interface must be given to except subdirective",
                 ));
             }
+            all_can_be_hosts(&named)?;
             rule.except = named.iter().map(|token| token.text().to_owned()).collect();
         }
         rules.push(rule);
@@ -70,10 +72,24 @@ fn parse(directive: &Directive) -> Result<Vec<Rule>, SetupError> {
     Ok(rules)
 }
 
-/// Whether a word is an address, or a name that an interface can have (Linux: 1 to 15 bytes).
-fn can_be_host(text: &str) -> bool {
-    let is_odd = |char: char| char.is_whitespace() || matches!(char, '/' | ':');
-    let can_be_interface = (1..=15).contains(&text.len()) && !text.contains(is_odd);
+fn all_can_be_hosts(named: &[&Token]) -> Result<(), SetupError> {
+    match named.iter().find(|word| !can_be_host(word.text())) {
+        Some(word) => Err(neither(word)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a word is an address, or a name that an interface may have: 1 to 15 bytes on Linux. What is
+/// surely meant as an address, or is called `localhost`, is no interface on any machine.
+#[must_use]
+pub fn can_be_host(text: &str) -> bool {
+    if text == "localhost" {
+        return false;
+    }
+    let is_odd = |char: char| char.is_whitespace() || "/:{}$%\"'\\".contains(char);
+    let is_number = |char: char| char == '.' || char.is_ascii_digit();
+    let can_be_interface =
+        (1..=15).contains(&text.len()) && !text.contains(is_odd) && !text.chars().all(is_number);
     can_be_interface || text.parse::<IpAddr>().is_ok()
 }
 
@@ -83,6 +99,10 @@ fn neither(word: &Token) -> SetupError {
     let error = word.err(format!(
         "not a valid IP address or interface name: {text:?}"
     ));
+    if text == "localhost" {
+        return error
+            .help("names of hosts are not looked up: write bind 127.0.0.1 ::1, or bind lo");
+    }
     let written = word.place().source().text().get(word.place().bytes());
     match written.is_some_and(|written| written.contains("{$") || written.contains("{%")) {
         true => error.help("this is the value of an environment variable: set it"),

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use hickory_proto::op::ResponseCode;
 use tokio::time::Instant;
 
+pub(super) use self::config::OPTIONS;
+
 use self::config::Config;
 use self::item::{Item, Question};
 use self::metrics::{Counters, Event};

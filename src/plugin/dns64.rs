@@ -40,6 +40,9 @@ struct Config {
     allow_ipv4: bool,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["prefix", "translate_all", "allow_ipv4"];
+
 /// Reads `dns64 [PREFIX]`, or `dns64 { prefix PREFIX; translate_all; allow_ipv4 }`.
 ///
 /// # Errors
@@ -87,10 +90,7 @@ impl Config {
                     },
                     "translate_all" => config.translate_all = true,
                     "allow_ipv4" => config.allow_ipv4 = true,
-                    _ => {
-                        let known = ["prefix", "translate_all", "allow_ipv4"];
-                        return Err(cursor.unknown_property(&known));
-                    }
+                    _ => return Err(cursor.unknown_property(OPTIONS)),
                 }
             }
         }

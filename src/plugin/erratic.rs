@@ -33,7 +33,8 @@ const LARGE: usize = 30;
 const V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
 const V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x53);
 
-const OPTIONS: [&str; 4] = ["drop", "truncate", "delay", "large"];
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["drop", "truncate", "delay", "large"];
 
 /// How often what goes wrong; zero is never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +129,7 @@ impl Config {
                 (self.delay, self.duration) = (amount(number)?, Duration::from_nanos(nanoseconds));
             }
             ("drop" | "truncate" | "delay", _) => return Err(at_option.arg_err()),
-            _ => return Err(at_option.unknown_property(&OPTIONS)),
+            _ => return Err(at_option.unknown_property(OPTIONS)),
         }
         Ok(())
     }

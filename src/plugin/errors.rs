@@ -51,6 +51,9 @@ enum Level {
     Error,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["stacktrace", "consolidate"];
+
 /// Reads `errors [stdout] { stacktrace; consolidate DURATION REGEXP [LEVEL] [show_first] }`.
 ///
 /// # Errors
@@ -91,7 +94,7 @@ impl Config {
                 match option.text() {
                     "stacktrace" => config.stacktrace = true,
                     "consolidate" => config.patterns.push(Pattern::parse(&mut cursor)?),
-                    _ => return Err(cursor.unknown_property(&["stacktrace", "consolidate"])),
+                    _ => return Err(cursor.unknown_property(OPTIONS)),
                 }
             }
         }

@@ -27,7 +27,8 @@ const NAME: &str = "file";
 /// How often a file is looked at.
 const DEFAULT_RELOAD: Duration = Duration::from_secs(60);
 
-const OPTIONS: [&str; 3] = ["reload", "reload_by_mtime", "fallthrough"];
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["reload", "reload_by_mtime", "fallthrough", "upstream"];
 
 /// The plugin of one server block.
 struct File {
@@ -147,7 +148,7 @@ impl Config {
             }
             // CoreDNS reads it and does nothing with it.
             ("upstream", _) => {}
-            _ => return Err(at_option.unknown_property(&OPTIONS)),
+            _ => return Err(at_option.unknown_property(OPTIONS)),
         }
         Ok(())
     }

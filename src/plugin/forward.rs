@@ -40,6 +40,8 @@ use crate::wire::mnemonic::rcode_word;
 
 use super::loop_::Probe;
 use super::setup::{Setup, SetupError};
+pub(super) use config::OPTIONS;
+
 use config::Config;
 use exchange::{DEADLINE, Exchange, Landed};
 use flight::{Flight, Flights};

@@ -23,6 +23,9 @@ struct Rules {
     response: Option<Change>,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["query", "response"];
+
 /// Reads `header { query|response set|clear FLAG... }`.
 ///
 /// # Errors

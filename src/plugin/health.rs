@@ -34,6 +34,9 @@ struct Config {
     lameduck: Duration,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["lameduck"];
+
 /// Reads `health [ADDRESS] { lameduck DURATION }`; of several the last values count.
 ///
 /// # Errors
@@ -98,7 +101,7 @@ impl Config {
             }
             while let Some(option) = cursor.next_block() {
                 if option.text() != "lameduck" {
-                    return Err(cursor.unknown_property(&["lameduck"]));
+                    return Err(cursor.unknown_property(OPTIONS));
                 }
                 match cursor.remaining_args().as_slice() {
                     [duration] => {

@@ -30,7 +30,8 @@ const DEFAULT_TTL: u32 = 3600;
 /// How often the file is looked at.
 const DEFAULT_RELOAD: Duration = Duration::from_secs(5);
 
-const OPTIONS: [&str; 5] = [
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &[
     "fallthrough",
     "fallthrough_unsupported",
     "no_reverse",
@@ -183,7 +184,7 @@ impl Config {
                 let error = option.err(format!("unknown property '{}'", option.text()));
                 return Err(error.help("hosts lines must stand before fallthrough"));
             }
-            _ => return Err(at_option.unknown_property(&OPTIONS)),
+            _ => return Err(at_option.unknown_property(OPTIONS)),
         }
         Ok(())
     }

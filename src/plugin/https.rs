@@ -15,6 +15,9 @@ pub struct Caps {
     pub workers: Option<usize>,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["max_connections", "max_streams"];
+
 /// Reads `https { max_connections N; max_streams N }`; of several the first counts.
 ///
 /// # Errors

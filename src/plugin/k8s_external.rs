@@ -30,7 +30,8 @@ const TTL: u32 = 5;
 const APEX: &str = "dns";
 const SERVER: &[u8] = b"ns1";
 
-const OPTIONS: &[&str] = &["apex", "ttl", "headless", "fallthrough"];
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["apex", "ttl", "headless", "fallthrough"];
 
 /// Reads `k8s_external [ZONES...] { apex NAME; ttl SECONDS; headless; fallthrough [ZONES...] }`.
 ///

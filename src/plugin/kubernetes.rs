@@ -32,6 +32,8 @@ use super::autopath;
 use super::fall::Fall;
 use super::setup::{Setup, SetupError};
 use super::transfer::Transfers;
+pub(super) use config::OPTIONS;
+
 use config::Config;
 
 pub(super) use cluster::Cluster;

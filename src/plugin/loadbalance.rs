@@ -31,6 +31,9 @@ struct Policy {
     weights: Option<Arc<Weights>>,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["prefer", "reload"];
+
 /// Reads `loadbalance [round_robin]` and its option `prefer CIDR...`, or `loadbalance weighted FILE`
 /// and its option `reload DURATION`.
 ///

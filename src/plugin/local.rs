@@ -38,6 +38,9 @@ const LOOPBACK: &[u8] = b"\x011\x010\x010\x03127\x07in-addr\x04arpa\0";
 const SOA: &[u8] =
     b"\x09localhost\0\x04root\x09localhost\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\x00\x09\x3a\x80";
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["localhost_prefix"];
+
 /// Tells the family that CoreDNS has from the start on, whatever the Corefile says.
 pub(super) fn publish(registry: &Registry) {
     registry.counter(LOCALHOST_REQUESTS, &[]);
@@ -69,7 +72,7 @@ fn parse(directive: &Directive) -> Result<bool, SetupError> {
         }
         while let Some(option) = cursor.next_block() {
             if option.text() != "localhost_prefix" {
-                return Err(cursor.unknown_property(&["localhost_prefix"]));
+                return Err(cursor.unknown_property(OPTIONS));
             }
             prefix = match cursor.remaining_args().as_slice() {
                 [word] if word.text() == "on" => true,

@@ -31,6 +31,9 @@ struct Rule {
     classes: Vec<Class>,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["class"];
+
 /// Reads `log [NAMES...] [FORMAT] { class CLASSES... }`, any number of times.
 ///
 /// # Errors
@@ -74,7 +77,7 @@ fn parse(directive: &Directive, warnings: &mut Vec<SetupError>) -> Result<Vec<Ru
         let mut classes = Vec::new();
         while let Some(option) = cursor.next_block() {
             if option.text() != "class" {
-                return Err(cursor.unknown_property(&["class"]));
+                return Err(cursor.unknown_property(OPTIONS));
             }
             let named = cursor.remaining_args();
             if named.is_empty() {

@@ -37,6 +37,9 @@ const INDEX: &str = "<!DOCTYPE html>
 </body></html>
 ";
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["block"];
+
 /// Reads `pprof [ADDRESS] { block [RATE] }`.
 ///
 /// # Errors
@@ -71,7 +74,7 @@ fn parse(directive: &Directive) -> Result<(HostPort, Option<&Token>), SetupError
     }
     while let Some(option) = cursor.next_block() {
         if option.text() != "block" {
-            return Err(cursor.unknown_property(&["block"]));
+            return Err(cursor.unknown_property(OPTIONS));
         }
         match cursor.remaining_args().as_slice() {
             [] => {}

@@ -39,6 +39,9 @@ struct Config<'d> {
     web: Option<&'d Token>,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["runtime_metrics", "tls"];
+
 /// Reads `prometheus [ADDRESS] { runtime_metrics; tls FILE }`.
 ///
 /// # Errors

@@ -4,6 +4,9 @@
 use super::https::{Caps, numbers};
 use super::setup::{Setup, SetupError};
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["max_streams", "max_connections", "worker_pool_size"];
+
 /// Reads `quic { max_streams N; max_connections N; worker_pool_size N }`; of several the first
 /// counts.
 ///

@@ -21,6 +21,9 @@ struct Config {
     continuously: bool,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["monitor"];
+
 /// Reads `ready [ADDRESS] { monitor until-ready|continuously }`.
 ///
 /// # Errors
@@ -71,7 +74,7 @@ impl Config {
             while let Some(option) = cursor.next_block() {
                 match option.text() {
                     "monitor" => config.continuously = parse_monitor(&mut cursor)?,
-                    _ => return Err(cursor.unknown_property(&["monitor"])),
+                    _ => return Err(cursor.unknown_property(OPTIONS)),
                 }
             }
         }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use hickory_proto::op::ResponseCode;
 use tracing::info;
 
+pub(super) use self::config::OPTIONS;
+
 use self::config::Config;
 use self::members::{CatalogPrimaries, Members, Source};
 use self::primary::Primaries;

@@ -28,6 +28,8 @@ mod parse;
 mod record;
 mod text;
 
+pub(super) use parse::OPTIONS;
+
 /// The directive's name.
 const NAME: &str = "template";
 

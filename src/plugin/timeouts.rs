@@ -13,8 +13,8 @@ const LEAST: Duration = Duration::from_secs(1);
 /// A connection that is given more than this is never closed in practice.
 const MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The options by their names.
-const OPTIONS: &[&str] = &["read", "write", "idle", "maxtcpqueries"];
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["read", "write", "idle", "maxtcpqueries"];
 
 /// What a block says; what it does not say is left to other blocks of the listener, or the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -30,12 +30,15 @@ struct Config<'d> {
     keylog: Option<&'d Token>,
 }
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["client_auth", "keylog"];
+
 /// Reads `tls CERT KEY [CA] { client_auth TYPE; keylog FILE }` and the files that it names; of
 /// several the last counts.
 ///
 /// # Errors
-/// Files that cannot be read or do not hold what they should; options that there are not; `acme`,
-/// which is to come.
+/// Files that cannot be read or do not hold what they should; options that there are not; no files,
+/// by which CoreDNS means ACME.
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let config = Config::parse(setup.directive)?;
     let files = Files {
@@ -79,8 +82,10 @@ impl<'d> Config<'d> {
                 [cert, key] => (*cert, *key, None),
                 [cert, key, ca] => (*cert, *key, Some(*ca)),
                 [] => {
-                    let error = cursor.err("callsign does not get certificates by ACME, yet");
-                    return Err(error.help("write the files: tls CERT KEY [CA]"));
+                    let error = cursor.err("no files: callsign does not have ACME");
+                    let help = "write tls CERT KEY: cert-manager keeps such files in a Secret, \
+                                which a pod can mount";
+                    return Err(error.help(help));
                 }
                 _ => return Err(cursor.arg_err()),
             };

@@ -29,7 +29,8 @@ const NAME: &str = "transfer";
 /// The port of a server that names none.
 pub(super) const PORT: u16 = 53;
 
-const OPTIONS: [&str; 2] = ["to", "source"];
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["to", "source"];
 
 /// A plugin that has zones.
 pub trait Export: Send + Sync {
@@ -136,7 +137,7 @@ impl Rule {
                     address.err(error).help("write an address of this machine")
                 })?);
             }
-            _ => return Err(at_option.unknown_property(&OPTIONS)),
+            _ => return Err(at_option.unknown_property(OPTIONS)),
         }
         Ok(())
     }

@@ -10,6 +10,9 @@ use crate::chain::{Next, Plugin, Reply};
 use crate::query::Query;
 use crate::server::Filter;
 
+/// The lines of its block, by their first words.
+pub(super) const OPTIONS: &[&str] = &["expr"];
+
 /// Reads `view NAME { expr EXPRESSION }`, with any number of conditions.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let mut conditions = Vec::new();
     while let Some(option) = cursor.next_block() {
         if option.text() != "expr" {
-            return Err(cursor.unknown_property(&["expr"]));
+            return Err(cursor.unknown_property(OPTIONS));
         }
         let words = cursor.remaining_args();
         if words.is_empty() {
@@ -39,6 +42,7 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
             .extend(condition.warn_unless_condition(&words));
         conditions.push(condition);
     }
+    cursor.next_once()?;
     setup.block.filters.push(Arc::new(Conditions(conditions)));
     setup.push(View {
         name: name.text().into(),

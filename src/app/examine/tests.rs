@@ -54,6 +54,27 @@ fn all_errors_are_told_in_the_order_of_the_file() {
 }
 
 #[test]
+fn a_file_beside_the_corefile_that_is_not_there_is_an_error() {
+    let found = examined(". {\n autopath off\n whoami\n}\n", Memory::default());
+    let error = "2:11: error: plugin/autopath: failed to parse \"off\": open off: entity not found";
+    assert!(found.contains(&error.to_owned()), "{found:#?}");
+}
+
+#[test]
+fn a_brace_that_is_missing_is_one_error() {
+    let text = ". {\n health {\n lameduck 5s\n ready\n forward . 192.0.2.1\n cache x\n}\n";
+    let mut found = examined(text, Memory::default());
+    found.retain(|line| !line.contains("hint"));
+    assert_eq!(
+        found,
+        [
+            "4:2: error: plugin/health: unknown property 'ready'",
+            "7:1: warning: the server block's own '}' is missing at the end of the file",
+        ]
+    );
+}
+
+#[test]
 fn with_errors_of_the_language_nothing_is_said_of_the_whole() {
     // Without the line that cannot be read the block has no answer, and that is not its fault.
     assert_eq!(

@@ -4,12 +4,13 @@
 //! line, and so tells the next one, until nothing is left to tell.
 
 use crate::corefile::{Diagnostic, Directive, Place, Token};
+use crate::plugin::is_swallowed;
 
 /// So many errors of one directive are told.
 const MOST: usize = 20;
 
 /// All errors of a directive whose setup failed with `first`, that one first. `set_up` tries a
-/// directive.
+/// directive. Behind a `}` that is missing nothing is told.
 pub(super) fn errors(
     directive: &Directive,
     first: Diagnostic,
@@ -20,10 +21,15 @@ pub(super) fn errors(
     let mut errors = vec![first];
     while let Some(directive) = rest
         && errors.len() < MOST
+        && !errors.last().is_some_and(is_swallowed)
     {
         let Err(error) = set_up(&directive) else {
             break;
         };
+        // What stands on the line of a brace is not left out with it.
+        if errors.last().is_some_and(|last| last.is_same(&error)) {
+            break;
+        }
         rest = match is_about_what_was_left_out(&directive, &error, &touched) {
             Some(name) => directive.without_line(name),
             None => {

@@ -47,8 +47,13 @@ impl Parser<'_> {
                     let warning = format!("the environment variable '{name}' is not set");
                     let warning = Diagnostic::warning(warning).at(token.place());
                     let warning = warning.rule("unset-variable");
-                    self.report
-                        .warning(warning.help("it is read as if its value were empty"));
+                    let help = match name.contains(':') {
+                        true => {
+                            "there are no defaults here: leave out what follows the ':', and set the variable"
+                        }
+                        false => "it is read as if its value were empty",
+                    };
+                    self.report.warning(warning.help(help));
                 }
                 Ok(token.with_text(&replaced.text))
             }
@@ -95,7 +100,13 @@ impl Parser<'_> {
         }
         if let Some(more) = self.stream.peek_argument() {
             let message = "Import takes only one argument (glob pattern or file)";
-            return Ok(Err(more.err(message)));
+            let help = match self.snippets.contains_key(replaced.text()) {
+                true => {
+                    "snippets take no arguments, and {args[0]} stands for nothing: write a snippet for each use"
+                }
+                false => "write an import for each, or one pattern: import conf.d/*.conf",
+            };
+            return Ok(Err(more.err(message).help(help)));
         }
         Ok(Ok(replaced))
     }

@@ -19,7 +19,7 @@ pub(super) fn of_file(
 ) -> Result<Vec<Name>, Diagnostic> {
     let path = file.text();
     let content = environment
-        .read(Path::new(path), LONGEST)
+        .read(&environment.directory().join(path), LONGEST)
         .map_err(|error| {
             let message = format!("failed to parse {path:?}: open {path}: {error}");
             let help = "name a file like /etc/resolv.conf, or @kubernetes";

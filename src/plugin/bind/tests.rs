@@ -14,6 +14,14 @@ fn what_cannot_be_used_is_told_with_its_place() {
             "Corefile:3:1: error: plugin/bind: at least one address or interface must be given to except subdirective",
         ),
         (
+            "bind 192.0.2.1 localhost",
+            "Corefile:2:16: error: plugin/bind: not a valid IP address or interface name: \"localhost\"",
+        ),
+        (
+            "bind lo {\nexcept ::1/128\n}",
+            "Corefile:3:8: error: plugin/bind: not a valid IP address or interface name: \"::1/128\"",
+        ),
+        (
             "bind lo {\nexpect ::1\n}",
             "Corefile:3:1: error: plugin/bind: invalid option \"expect\"",
         ),

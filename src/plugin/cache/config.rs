@@ -6,6 +6,8 @@ use crate::name::{Name, NameRef};
 
 mod parse;
 
+pub(in crate::plugin) use parse::OPTIONS;
+
 /// Entries of each table unless `success` or `denial` says otherwise.
 const DEFAULT_CAPACITY: usize = 10_000;
 /// The highest TTL of positive answers, in seconds.

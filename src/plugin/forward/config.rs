@@ -19,6 +19,8 @@ use crate::plugin::setup::{Setup, SetupError};
 mod option;
 mod target;
 
+pub(in crate::plugin) use option::OPTIONS;
+
 /// Upstreams that one `forward` may name; a file counts as one.
 const MOST_TARGETS: usize = 15;
 

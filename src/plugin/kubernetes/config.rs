@@ -16,7 +16,8 @@ const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// A kubeconfig is longer only by mistake, in bytes.
 const MOST_OF_FILE: usize = 1 << 20;
 
-const OPTIONS: &[&str] = &[
+/// The lines of its block, by their first words.
+pub(in crate::plugin) const OPTIONS: &[&str] = &[
     "endpoint",
     "tls",
     "kubeconfig",

@@ -95,12 +95,17 @@ impl Weights {
         match setup.environment.read(&self.path, MOST_BYTES) {
             Ok(text) => self.serve(text).map(drop).map_err(|wrong| file.err(wrong)),
             Err(error) => {
-                let message = format!("cannot read the weights: {error}");
+                let message = self.unreadable(&error);
+                if error.kind() == io::ErrorKind::IsADirectory {
+                    return Err(file.err(message).help("name a file"));
+                }
                 if must_be_there {
                     return Err(file
                         .err(message)
                         .help("with reload 0 the file must be there"));
                 }
+                let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+                last.error = Some(message.clone());
                 let warning = Diagnostic::warning(message).at(file.place());
                 let help = "all addresses weigh the same until it is there";
                 setup.warnings.push(warning.help(help));
@@ -125,7 +130,7 @@ impl Weights {
     fn refresh(&self) {
         let path = self.path.display();
         let read = System.read(&self.path, MOST_BYTES);
-        let read = read.map_err(|error: io::Error| format!("cannot read {path}: {error}"));
+        let read = read.map_err(|error| self.unreadable(&error));
         let done = read.and_then(|text| self.serve(text));
         let wrong = match done {
             Ok(true) => {
@@ -140,9 +145,16 @@ impl Weights {
             .as_ref()
             .filter(|wrong| last.error.as_ref() != Some(*wrong))
         {
-            error!(target: "plugin/loadbalance", "{wrong}; the weights of before hold");
+            error!(target: "plugin/loadbalance", "{wrong}; those of before hold");
         }
         last.error = wrong;
+    }
+
+    fn unreadable(&self, error: &io::Error) -> String {
+        format!(
+            "cannot read the weights in {}: {error}",
+            self.path.display()
+        )
     }
 
     fn of(&self, record: &RecordRef<'_>) -> u8 {

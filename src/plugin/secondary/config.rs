@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use crate::corefile::{Cursor, Token};
+use crate::corefile::{Cursor, Diagnostic, Token};
 use crate::name::{Name, ZoneMap};
 use crate::plugin::fall::Fall;
 use crate::plugin::setup::{Setup, SetupError};
 use crate::plugin::transfer;
 
-const OPTIONS: [&str; 3] = ["transfer", "catalog", "fallthrough"];
+/// The lines of its block, by their first words.
+pub(in crate::plugin) const OPTIONS: &[&str] = &["transfer", "catalog", "fallthrough"];
 
 /// What all directives of a block come to.
 #[derive(Debug, Default)]
@@ -24,7 +25,16 @@ impl Config {
     pub(super) fn parse(setup: &mut Setup<'_>) -> Result<Self, SetupError> {
         let mut config = Self::default();
         let mut cursor = setup.directive.cursor();
-        while cursor.next_token().is_some() {
+        while let Some(word) = cursor.next_token() {
+            // As in CoreDNS, what stands behind the end of a block is passed over.
+            if word.text() != "secondary" {
+                let message = format!("'{}' behind the end of the directive", word.text());
+                let warning = Diagnostic::warning(message).at(word.place());
+                setup
+                    .warnings
+                    .push(warning.help("it does nothing: take it out"));
+                continue;
+            }
             let at_directive = cursor.clone();
             let zones = setup.zones(&cursor.remaining_args());
             let mut from = Vec::new();
@@ -35,7 +45,7 @@ impl Config {
                     "transfer" => servers(&at_option, &arguments, &mut from)?,
                     "catalog" => config.catalog(&zones, &arguments)?,
                     "fallthrough" => config.fall = Fall::read(setup, &arguments),
-                    _ => return Err(at_option.unknown_property(&OPTIONS)),
+                    _ => return Err(at_option.unknown_property(OPTIONS)),
                 }
             }
             if from.is_empty() {

@@ -13,7 +13,8 @@ use crate::plugin::pattern;
 use crate::plugin::setup::{Setup, SetupError};
 use crate::wire::mnemonic::{class_number, rcode_number, type_number};
 
-const OPTIONS: &[&str] = &[
+/// The lines of its block, by their first words.
+pub(in crate::plugin) const OPTIONS: &[&str] = &[
     "match",
     "var",
     "expr",

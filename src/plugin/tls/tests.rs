@@ -66,7 +66,7 @@ fn what_cannot_be_used_is_told_with_file_and_reason() {
         ),
         (
             "tls {\nacme example.org\n}",
-            "2:1: error: plugin/tls: callsign does not get certificates by ACME, yet",
+            "2:1: error: plugin/tls: no files: callsign does not have ACME",
         ),
         (
             "tls a b c d",

@@ -40,6 +40,10 @@ fn what_cannot_be_used_is_told_with_its_place() {
             "3:6: plugin/view: callsign does not have the function sum of expr-lang".into(),
         ),
         (
+            "view a {\nexpr true\n} x",
+            "4:3: plugin/view: unexpected 'x' behind the end of the directive".into(),
+        ),
+        (
             "view a {\nexpr name() ==\n}",
             "3:13: plugin/view: unexpected end of the expression".into(),
         ),

@@ -20,7 +20,8 @@ const DEFAULT_GAP: Duration = Duration::from_secs(60);
 /// What is left of the TTL when a popular entry is renewed, in percent.
 const DEFAULT_PERCENTAGE: u32 = 10;
 
-const OPTIONS: [&str; 8] = [
+/// The lines of its block, by their first words.
+pub(in crate::plugin) const OPTIONS: &[&str] = &[
     "success",
     "denial",
     "prefetch",
@@ -73,7 +74,7 @@ impl Config {
         policy: &mut Option<&'t Token>,
     ) -> Result<(), SetupError> {
         if !OPTIONS.contains(&option.text()) {
-            return Err(cursor.unknown_property(&OPTIONS));
+            return Err(cursor.unknown_property(OPTIONS));
         }
         let arguments = cursor.remaining_args();
         let wrong_count = || Err(cursor.arg_err());

@@ -9,8 +9,8 @@ use crate::name::Name;
 use crate::plugin::forward::policy::Policy;
 use crate::plugin::forward::rcode::rcode_of;
 
-/// All options, for the error about an unknown one.
-const KNOWN: [&str; 21] = [
+/// The lines of its block, by their first words.
+pub(in crate::plugin) const OPTIONS: &[&str] = &[
     "except",
     "force_tcp",
     "prefer_udp",
@@ -80,7 +80,7 @@ impl<'t> Stanza<'t> {
             }
             "doh_method" | "tls" | "tls_servername" => return self.encrypted(cursor),
             "resolver" | "source_address" => return self.addresses(cursor),
-            _ => return Err(cursor.unknown_property(&KNOWN)),
+            _ => return Err(cursor.unknown_property(OPTIONS)),
         }
         Ok(())
     }
