@@ -272,7 +272,8 @@ mod tests {
         }
         ledger.complete();
         let state = ledger.state();
-        assert_eq!(state.told.0.len(), 100_000);
+        // Two of them have the same 40 bits once in two hundred runs.
+        assert!(state.told.0.len() >= 99_998);
         // A slot is an entry and one byte of the table's own; an eighth of them stay free, at least.
         let slots = (state.told.0.capacity() * 8).div_ceil(7);
         assert!(slots * 9 < 100_000 * 20, "{slots} slots");
