@@ -16,9 +16,11 @@ use crate::name::{Name, NameParts};
 use crate::query::Query;
 use crate::wire::Flags;
 
+mod made;
 mod records;
 mod walk;
 
+pub use made::Making;
 pub(crate) use records::append_rdata;
 pub use records::{MalformedMessage, Message, Records, RecordsBuilder};
 pub use walk::{RdataRef, RecordRef};

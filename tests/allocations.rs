@@ -50,6 +50,7 @@ plain.test {
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
+const PTR: u16 = 12;
 const SRV: u16 = 33;
 
 struct Silent;
@@ -129,6 +130,39 @@ const CLUSTER: &[(&str, &str, u16, (u8, u8))] = &[
         SRV,
         (0, 1),
     ),
+    (
+        "a port of a headless Service, and its endpoints' addresses with it",
+        "_postgresql._tcp.postgres-headless.production.svc.cluster.local",
+        SRV,
+        (0, 3),
+    ),
+    (
+        "all its ports, in another case",
+        "Postgres-Headless.production.svc.CLUSTER.local",
+        SRV,
+        (0, 3),
+    ),
+    (
+        "one endpoint's ports",
+        "postgres-0.postgres-headless.production.svc.cluster.local",
+        SRV,
+        (0, 1),
+    ),
+    (
+        "a pod's name, as SRV",
+        "10-1-2-3.production.pod.cluster.local",
+        SRV,
+        (0, 1),
+    ),
+];
+
+/// Names whose addresses lead back to names: to so many.
+const POINTERS: &[(&str, u8)] = &[
+    ("redis.production.svc.cluster.local", 1),
+    (
+        "postgres-0.postgres-headless.production.svc.cluster.local",
+        2,
+    ),
 ];
 
 #[test]
@@ -172,6 +206,16 @@ fn what_is_answered_from_memory_allocates_nothing() {
     for (what, name, qtype, told) in CLUSTER {
         let ask = |packet: &[u8], out: &mut Vec<u8>| bed.ask(packet, out);
         allocates_nothing(what, &packet(name, *qtype), *told, ask);
+    }
+    for (name, pointers) in POINTERS {
+        let ask = |packet: &[u8], out: &mut Vec<u8>| bed.ask(packet, out);
+        let mut reply = Vec::new();
+        ask(&packet(name, A), &mut reply);
+        let address = reply.last_chunk::<4>().expect("an address");
+        let [a, b, c, d] = address;
+        let reverse = format!("{d}.{c}.{b}.{a}.in-addr.arpa");
+        let what = format!("the names of {name}'s address");
+        allocates_nothing(&what, &packet(&reverse, PTR), (0, *pointers), ask);
     }
 }
 

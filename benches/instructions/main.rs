@@ -11,21 +11,40 @@ use callsign::kubernetes::event::Event;
 use cluster::ENDPOINTS;
 use server::{Bed, packet};
 
-/// The kinds: what is asked, with an OPT or without, and the response code and number of records
-/// that must come.
-const KINDS: [(&str, &str, bool, u8, u8); 5] = [
-    ("now", "redis.production.svc.cluster.local", false, 0, 1),
-    ("now_edns", "REDIS.production.svc.Cluster.local", true, 0, 1),
+/// The kinds: what is asked, the type, with an OPT or without, and the response code and number of
+/// records that must come.
+const KINDS: [(&str, &str, u8, bool, u8, u8); 6] = [
+    ("now", "redis.production.svc.cluster.local", A, false, 0, 1),
+    (
+        "now_edns",
+        "REDIS.production.svc.Cluster.local",
+        A,
+        true,
+        0,
+        1,
+    ),
     (
         "now_nxdomain",
         "api.example.com.production.svc.cluster.local",
+        A,
         false,
         3,
         0,
     ),
-    ("cache_hit", "www.example.com", false, 0, 1),
-    ("forward", "www.fresh.example", false, 0, 1),
+    (
+        "now_srv",
+        "_postgresql._tcp.postgres-headless.production.svc.cluster.local",
+        SRV,
+        true,
+        0,
+        3,
+    ),
+    ("cache_hit", "www.example.com", A, false, 0, 1),
+    ("forward", "www.fresh.example", A, false, 0, 1),
 ];
+
+const A: u8 = 1;
+const SRV: u8 = 33;
 
 /// Requests of one batch, as callsign reads them.
 const BATCH: u32 = 32;
@@ -43,8 +62,10 @@ fn main() {
         return change(*services, count);
     }
     let kind = KINDS.iter().find(|(name, ..)| name == kind);
-    let (_, name, edns, rcode, answers) = *kind.expect("a kind");
-    let (mut bed, packet) = (Bed::new(), packet(name, edns));
+    let (_, name, qtype, edns, rcode, answers) = *kind.expect("a kind");
+    let (mut bed, mut packet) = (Bed::new(), packet(name, edns));
+    // The type stands behind the header, the labels, each with its length, and the root.
+    packet[12 + name.len() + 3] = qtype;
     let mut out = Vec::with_capacity(4096);
     let mut batch = bed.batch();
     for number in 0..count {

@@ -9,14 +9,14 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, RecordType};
 
 use super::{RdataRef, RecordRef, Section};
-use crate::name::{MAX_LABEL, MAX_NAME, NameRef};
+use crate::name::{MAX_LABEL, MAX_NAME, NameParts, NameRef};
 use crate::wire::{self, Flags, HEADER_LEN, Piece};
 
 /// Records of any type, immutable; made by [`RecordsBuilder`] or from a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Records {
-    bytes: Box<[u8]>,
-    index: Box<[Entry]>,
+    bytes: Vec<u8>,
+    index: Vec<Entry>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +33,7 @@ struct Entry {
 /// Collects records; see [`Records`].
 #[derive(Debug, Default)]
 pub struct RecordsBuilder {
-    bytes: Vec<u8>,
-    index: Vec<Entry>,
+    records: Records,
     owners: HashMap<Vec<u8>, u32>,
 }
 
@@ -84,6 +83,13 @@ impl Records {
     #[must_use]
     pub fn type_at(&self, at: usize) -> Option<RecordType> {
         Some(self.index.get(at)?.rtype.into())
+    }
+
+    /// The section of the record at this place.
+    #[inline]
+    #[must_use]
+    pub fn section_at(&self, at: usize) -> Option<Section> {
+        Some(self.index.get(at)?.section)
     }
 
     /// The number of records.
@@ -137,27 +143,41 @@ impl Records {
     /// The bytes of heap that these records hold.
     #[must_use]
     pub fn heap_size(&self) -> usize {
-        self.bytes.len() + size_of_val(self.index.as_ref())
+        self.bytes.len() + size_of_val(self.index.as_slice())
     }
-}
 
-impl RecordsBuilder {
-    /// Adds a record. Records must come in the order of their sections.
-    pub fn push(&mut self, record: &RecordRef<'_>) {
-        let owner = self.owner([record.owner.head, record.owner.tail.as_bytes()].concat());
+    /// The bytes of heap that are there for records to come, too.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.index.capacity() * size_of::<Entry>()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.index.clear();
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Where the next bytes come to stand.
+    pub(super) fn end(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The place of the last record's owner, where it is this one to the letter.
+    pub(super) fn last_owner(&self, owner: NameParts<'_>) -> Option<u32> {
+        let place = self.index.last()?.owner;
+        let known = self.bytes.get(place as usize..)?;
+        let known = known.strip_prefix(owner.head)?;
+        known.starts_with(owner.tail.as_bytes()).then_some(place)
+    }
+
+    /// Adds a record whose owner stands at `owner`.
+    pub(super) fn append(&mut self, owner: u32, record: &RecordRef<'_>) {
         let start = self.bytes.len();
         append_rdata(&mut self.bytes, &record.rdata);
         self.close(owner, start, record);
-    }
-
-    fn owner(&mut self, name: Vec<u8>) -> u32 {
-        if let Some(place) = self.owners.get(&name) {
-            return *place;
-        }
-        let place = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        self.bytes.extend_from_slice(&name);
-        self.owners.insert(name, place);
-        place
     }
 
     fn close(&mut self, owner: u32, start: usize, record: &RecordRef<'_>) {
@@ -179,14 +199,32 @@ impl RecordsBuilder {
             section: record.section,
         });
     }
+}
+
+impl RecordsBuilder {
+    /// Adds a record. Records must come in the order of their sections.
+    pub fn push(&mut self, record: &RecordRef<'_>) {
+        let owner = self.owner([record.owner.head, record.owner.tail.as_bytes()].concat());
+        self.records.append(owner, record);
+    }
+
+    fn owner(&mut self, name: Vec<u8>) -> u32 {
+        if let Some(place) = self.owners.get(&name) {
+            return *place;
+        }
+        let place = self.records.end();
+        self.records.bytes.extend_from_slice(&name);
+        self.owners.insert(name, place);
+        place
+    }
 
     /// The records, in the order in which they came.
     #[must_use]
     pub fn finish(self) -> Records {
-        Records {
-            bytes: self.bytes.into(),
-            index: self.index.into(),
-        }
+        let mut records = self.records;
+        records.bytes.shrink_to_fit();
+        records.index.shrink_to_fit();
+        records
     }
 }
 
@@ -314,7 +352,7 @@ impl<'m> Reader<'m> {
             return Ok(());
         }
         let owner = self.builder.owner(owner);
-        let place = self.builder.bytes.len();
+        let place = self.builder.records.bytes.len();
         if self.rdata(rtype, start, end).is_none() {
             return self.broken();
         }
@@ -327,7 +365,7 @@ impl<'m> Reader<'m> {
             ttl,
             rdata: RdataRef::Other(&[]),
         };
-        self.builder.close(owner, place, &record);
+        self.builder.records.close(owner, place, &record);
         self.at = end;
         Ok(())
     }
@@ -342,12 +380,13 @@ impl<'m> Reader<'m> {
             match piece {
                 Piece::Bytes(count) => {
                     self.builder
+                        .records
                         .bytes
                         .extend_from_slice(self.bytes.get(at..at + count)?);
                     at += count;
                 }
                 Piece::Name | Piece::WholeName => {
-                    at = expand(self.bytes, at, &mut self.builder.bytes)?;
+                    at = expand(self.bytes, at, &mut self.builder.records.bytes)?;
                 }
             }
         }
@@ -359,7 +398,7 @@ impl<'m> Reader<'m> {
             RecordType::SOA if plain.len() != 20 => return None,
             _ => {}
         }
-        self.builder.bytes.extend_from_slice(plain);
+        self.builder.records.bytes.extend_from_slice(plain);
         Some(())
     }
 }

@@ -80,21 +80,33 @@ fn each_shuffled<'a>(
     seed: u64,
     visit: &mut dyn FnMut(RecordRef<'a>),
 ) {
-    let mut all: SmallVec<[RecordRef<'a>; 8]> = SmallVec::new();
     match body {
         Body::Sets(sets) => match sets.as_slice() {
-            [] => return,
+            [] => {}
             // Each record is alike.
-            [set] => return each_of_set_shuffled(set, query, seed, visit),
+            [set] => each_of_set_shuffled(set, query, seed, visit),
             sets => {
+                let mut all: SmallVec<[RecordRef<'a>; 8]> = SmallVec::new();
                 for set in sets {
                     each_of_set(set, query, &mut |record| all.push(record));
                 }
+                let places = all.iter().map(|record| place(record.section, record.rtype));
+                for at in ordered(places.collect(), seed) {
+                    all.get(at as usize)
+                        .copied()
+                        .into_iter()
+                        .for_each(&mut *visit);
+                }
             }
         },
-        Body::Records(records) => records.each(&mut |record| all.push(record)),
+        Body::Records(records) => {
+            let known = |at| Some(place(records.section_at(at)?, records.type_at(at)?));
+            let places = (0..records.len()).filter_map(known);
+            for at in ordered(places.collect(), seed) {
+                records.get(at as usize).into_iter().for_each(&mut *visit);
+            }
+        }
     }
-    each_ordered(&all, seed, visit);
 }
 
 /// The length of a set on the wire: its records are all alike in it.
@@ -146,38 +158,39 @@ fn each_of_set_shuffled<'a>(
     }
 }
 
-/// Section by section: CNAMEs, others, addresses, MX; the last two shuffled.
-fn each_ordered<'a>(all: &[RecordRef<'a>], seed: u64, visit: &mut dyn FnMut(RecordRef<'a>)) {
-    const RANKS: u8 = 4;
-    let place = |record: &RecordRef<'_>| {
-        let rank = match record.rtype {
-            RecordType::CNAME => 0,
-            RecordType::A | RecordType::AAAA => 2,
-            RecordType::MX => 3,
-            _ => 1,
-        };
-        let section = match record.section {
-            Section::Answer => 0,
-            Section::Authority => 1,
-            Section::Additional => 2,
-        };
-        section * RANKS + rank
+/// The ranks of a section's records.
+const RANKS: u8 = 4;
+
+/// Where records of a section and type stand: CNAMEs, others, addresses, MX, section by section.
+fn place(section: Section, rtype: RecordType) -> u8 {
+    let rank = match rtype {
+        RecordType::CNAME => 0,
+        RecordType::A | RecordType::AAAA => 2,
+        RecordType::MX => 3,
+        _ => 1,
     };
-    let places: SmallVec<[u8; INLINE_ORDER]> = all.iter().map(place).collect();
-    let mut group: SmallVec<[u32; INLINE_ORDER]> = SmallVec::new();
+    let section = match section {
+        Section::Answer => 0,
+        Section::Authority => 1,
+        Section::Additional => 2,
+    };
+    section * RANKS + rank
+}
+
+/// The numbers of records in the order of their places, addresses and MX shuffled.
+fn ordered(places: SmallVec<[u8; INLINE_ORDER]>, seed: u64) -> SmallVec<[u32; INLINE_ORDER]> {
+    let mut order: SmallVec<[u32; INLINE_ORDER]> = SmallVec::new();
     for wanted in 0..3 * RANKS {
+        let start = order.len();
         let members = (0_u32..)
             .zip(&places)
             .filter(|(_, place)| **place == wanted);
-        group.clear();
-        group.extend(members.map(|(at, _)| at));
+        order.extend(members.map(|(at, _)| at));
         if wanted % RANKS >= 2 {
-            shuffle(&mut group, seed);
-        }
-        for record in group.iter().filter_map(|at| all.get(*at as usize)) {
-            visit(*record);
+            shuffle(order.get_mut(start..).unwrap_or_default(), seed);
         }
     }
+    order
 }
 
 /// Fisher-Yates: every order is as likely as any other.

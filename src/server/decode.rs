@@ -273,13 +273,14 @@ fn check_options(mut rdata: &[u8]) -> Option<()> {
         let length = usize::from(wire::u16_at(rdata, 2)?);
         let data = rdata.get(4..4 + length)?;
         let is_right = match code {
-            // Long-lived queries, update lease, expire, keepalive, extended error
+            // Long-lived queries, update lease, expire, keepalive, extended error, zone version
             1 => length >= 18,
             2 => length == 4 || length == 8,
             9 => length == 0 || length >= 4,
             11 => length == 0 || length == 2,
-            15 => length >= 2,
+            15 | 19 => length >= 2,
             8 => is_subnet(data),
+            18 => is_agent(data),
             _ => true,
         };
         if !is_right {
@@ -288,6 +289,16 @@ fn check_options(mut rdata: &[u8]) -> Option<()> {
         rdata = rdata.get(4 + length..)?;
     }
     Some(())
+}
+
+/// Whether an option starts with a name: the agent that errors are reported to (RFC 9567, 5).
+fn is_agent(data: &[u8]) -> bool {
+    let mut walk = Walk {
+        packet: data,
+        at: 0,
+        serial: None,
+    };
+    walk.name(None).is_some()
 }
 
 /// Whether an option is a client subnet (RFC 7871, 6).

@@ -32,6 +32,8 @@ pub(super) enum Verdict {
     Delegation,
     /// There is no answer.
     Failure,
+    /// A DNAME makes a name of it that is longer than a name can be.
+    TooLong,
 }
 
 /// Whether a lookup ends here.
@@ -211,17 +213,20 @@ impl<'l, 'q> Lookup<'l, 'q> {
             .filter(|_| !dnames.is_empty())?;
         let head = self.query.lower.strip_zone(first.owner.tail)?;
         let target = target(&first, 0)?;
-        let Ok(target) = Name::from_wire(&[head, target.as_bytes()].concat()) else {
-            // RFC 6672, 2.2: the name would be too long.
-            return Some(Step::Done(Verdict::Failure));
-        };
-        if target.view().eq_ignore_case(self.query.lower) {
+        let target = Name::from_wire(&[head, target.as_bytes()].concat());
+        if target
+            .as_ref()
+            .is_ok_and(|target| target.view().eq_ignore_case(self.query.lower))
+        {
             return Some(Step::Done(Verdict::Failure));
         }
         self.push(Section::Answer, dnames);
         if self.signed {
             self.push(Section::Answer, zone.signatures(node, RecordType::DNAME));
         }
+        let Ok(target) = target else {
+            return Some(Step::Done(Verdict::TooLong));
+        };
         let set = RecordSet {
             section: Section::Answer,
             owner: asked(self.query),

@@ -77,6 +77,8 @@ fn finish(mut answer: Answer, verdict: Verdict, manner: Manner) -> Outcome {
         Verdict::Failure if is_empty => {
             return Failure::refusal(manner.plugin, ResponseCode::ServFail).into();
         }
+        // RFC 6672, 2.2
+        Verdict::TooLong => answer.rcode = ResponseCode::YXDomain,
         // RFC 6604, 3: the code is that of the last name.
         Verdict::Failure => answer.rcode = ResponseCode::ServFail,
     }

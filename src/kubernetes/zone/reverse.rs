@@ -4,19 +4,27 @@ use super::entry::{Service, Shape};
 use super::label::Label;
 use super::view::View;
 use super::{Zone, is_shown};
+use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The names that an address leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is there while one answer is made, for which nothing is allocated"
+)]
 pub enum Pointers {
     /// None: NXDOMAIN.
     Nothing,
     /// One PTR record, to the name of a Service whose own address it is.
     Service(Arc<Service>),
     /// One PTR record for each, to an endpoint of a Service; each once.
-    Endpoints(Vec<(Arc<Service>, Label)>),
+    Endpoints(Endpoints),
 }
+
+/// Endpoints of Services. An address is seldom that of more.
+type Endpoints = SmallVec<[(Arc<Service>, Label); 4]>;
 
 /// A name server of the zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +56,8 @@ impl Zone {
             if !view.endpoints {
                 return Pointers::Nothing;
             }
-            let endpoints: Vec<_> = shown()
-                .flat_map(|owner| labels(owner, view, address))
-                .collect();
+            let mut endpoints = Endpoints::new();
+            shown().for_each(|owner| add(&mut endpoints, owner, view, address));
             if endpoints.is_empty() {
                 Pointers::Nothing
             } else {
@@ -145,10 +152,10 @@ impl Zone {
     }
 }
 
-/// The labels of a Service's endpoints with this address.
-fn labels(owner: &Arc<Service>, view: &View, address: IpAddr) -> Vec<(Arc<Service>, Label)> {
-    let mut labels = Vec::new();
-    for slice in owner.entry().slices() {
+/// Adds a Service's endpoints with this address, each label once.
+fn add(endpoints: &mut Endpoints, owner: &Arc<Service>, view: &View, address: IpAddr) {
+    let others = endpoints.len();
+    for slice in owner.borrow_entry().slices() {
         if !slice.holds(address) {
             continue;
         }
@@ -156,10 +163,10 @@ fn labels(owner: &Arc<Service>, view: &View, address: IpAddr) -> Vec<(Arc<Servic
             .endpoints()
             .filter(|endpoint| endpoint.address == address);
         for label in here.map(|endpoint| endpoint.label(view.endpoint_pod_names)) {
-            if !labels.iter().any(|(_, other)| *other == label) {
-                labels.push((owner.clone(), label));
+            let mut own = endpoints.iter().skip(others);
+            if !own.any(|(_, other)| *other == label) {
+                endpoints.push((owner.clone(), label));
             }
         }
     }
-    labels
 }

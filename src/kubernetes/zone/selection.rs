@@ -4,7 +4,7 @@ use super::addresses::Addresses;
 use super::entry::{Borrowed, Entry, Shape, as_v4, as_v6};
 use super::label::Label;
 use super::slice::{Endpoint, Slice, Wanted};
-use super::unique::Unique;
+use super::unique::{FEW, Unique};
 use super::view::View;
 use crate::kubernetes::name::{Part, PortFilter, Topology};
 use crate::kubernetes::object::Port;
@@ -44,11 +44,11 @@ pub struct Srv {
     /// 1 to 100
     pub weight: u16,
     /// the endpoint that each target is; `None` where it is the Service
-    pub targets: SmallVec<[Option<Target>; 1]>,
+    pub targets: SmallVec<[Option<Target>; FEW]>,
     /// a target's place, and a port; empty where no port has a number
-    pub records: SmallVec<[(usize, u16); 4]>,
+    pub records: SmallVec<[(usize, u16); FEW]>,
     /// a target's place, and one of its addresses
-    pub glue: SmallVec<[(usize, IpAddr); 4]>,
+    pub glue: SmallVec<[(usize, IpAddr); FEW]>,
 }
 
 impl<'q> Selection<'q> {
@@ -178,7 +178,7 @@ impl<'q> Selection<'q> {
         let mut srv = Srv::new(self.endpoint_pairs());
         let mut labels = Unique::new();
         let mut glue = Unique::new();
-        let mut told = Vec::<SmallVec<[u16; 4]>>::new();
+        let mut told = SmallVec::<[SmallVec<[u16; 4]>; FEW]>::new();
         for (slice, endpoints) in self.slices() {
             let numbers = numbers(self.ports, slice.ports());
             if numbers.is_empty() {
@@ -272,7 +272,7 @@ impl Srv {
 }
 
 /// The numbers of the ports that pass, each once.
-fn numbers(filter: PortFilter<'_>, ports: &[Port]) -> SmallVec<[u16; 4]> {
+fn numbers(filter: PortFilter<'_>, ports: &[Port]) -> SmallVec<[u16; FEW]> {
     let passing = ports.iter().filter(|port| filter.passes(port));
     let numbers = passing.map(|port| port.number);
     Unique::list(numbers.filter(|number| *number > 0))

@@ -10,13 +10,14 @@ use std::sync::Arc;
 /// Items in the order in which they first came. The first few are searched one by one, which is
 /// all that most Services need; only those past them are hashed.
 pub(super) struct Unique<T> {
-    items: SmallVec<[T; 4]>,
+    items: SmallVec<[T; FEW]>,
     places: HashMap<T, usize, RandomState>,
 }
 
-impl<T: Copy + Eq + Hash> Unique<T> {
-    const FEW: usize = 16;
+/// The items that are held without allocating.
+pub(super) const FEW: usize = 16;
 
+impl<T: Copy + Eq + Hash> Unique<T> {
     pub(super) fn new() -> Self {
         Self {
             items: SmallVec::new(),
@@ -25,7 +26,7 @@ impl<T: Copy + Eq + Hash> Unique<T> {
     }
 
     /// The items of a list, each once.
-    pub(super) fn list(items: impl Iterator<Item = T>) -> SmallVec<[T; 4]> {
+    pub(super) fn list(items: impl Iterator<Item = T>) -> SmallVec<[T; FEW]> {
         let mut unique = Self::new();
         for item in items {
             unique.insert(item);
@@ -45,11 +46,11 @@ impl<T: Copy + Eq + Hash> Unique<T> {
     /// The place of an item, and whether it is new.
     pub(super) fn insert(&mut self, item: T) -> (usize, bool) {
         let next = self.items.len();
-        let mut few = self.items.iter().take(Self::FEW);
+        let mut few = self.items.iter().take(FEW);
         if let Some(place) = few.position(|known| *known == item) {
             return (place, false);
         }
-        if next >= Self::FEW {
+        if next >= FEW {
             match self.places.entry(item) {
                 Entry::Occupied(known) => return (*known.get(), false),
                 Entry::Vacant(new) => new.insert(next),

@@ -7,11 +7,14 @@ use hickory_proto::rr::RecordType;
 use smallvec::SmallVec;
 
 use super::{Asked, MOST_SOA_TTL, Resolved, State};
-use crate::answer::{Answer, Data, NameSpec, RecordSet, Section, SoaShape};
+use crate::answer::{
+    Answer, Body, CLASS, Data, Making, NameSpec, RdataRef, RecordRef, RecordSet, Records, Section,
+    SoaShape,
+};
 use crate::kubernetes::name;
 use crate::kubernetes::name::Parsed;
 use crate::kubernetes::zone::{Addresses, Found, Label, NameServer, Pointers, Selection, Target};
-use crate::name::{MAX_NAME, Name};
+use crate::name::{MAX_NAME, NameParts, NameRef};
 use crate::query::Query;
 
 /// The bytes that an SRV record takes at least: the owner as a pointer, the fixed part, priority,
@@ -98,40 +101,77 @@ impl State {
             return Resolved::NoData;
         };
         let srv = selection.srv(query.size_limit() / SMALLEST_SRV);
-        let mut answer = Self::answer(query);
-        let zone_at = asked.zone_at;
-        let named = |target: &Option<Target>| {
-            let own = target
-                .is_none()
-                .then(|| own_name(query, zone_at, service.key));
-            let copied = || in_zone(query, head(*target, service.key), zone_at);
-            own.flatten().or_else(copied)
+        let zone = query.name.skip(usize::from(asked.zone_at));
+        let labels = |place: usize| {
+            let labels = head(*srv.targets.get(place)?, service.key);
+            // Such a record would make the whole message unreadable, so it is left out.
+            (labels.len() + zone.as_bytes().len() <= MAX_NAME).then_some(labels)
         };
-        let names: SmallVec<[Option<NameSpec>; 1]> = srv.targets.iter().map(named).collect();
-        let name = |place: usize| names.get(place)?.clone();
-        let mut is_empty = true;
-        for (place, port) in srv.records {
-            let Some(target) = name(place) else {
-                continue;
-            };
-            let data = Data::Srv {
-                priority: 0,
-                weight: srv.weight,
-                port,
-                target,
-            };
-            answer.push(query, self.of_question(data));
-            is_empty = false;
-        }
-        if is_empty {
+        self.made(query, |records| {
+            for (place, port) in &srv.records {
+                let Some(head) = labels(*place) else {
+                    continue;
+                };
+                let target = NameParts {
+                    head: &head,
+                    tail: zone,
+                };
+                let rdata = RdataRef::Srv(0, srv.weight, *port, target);
+                let record = self.record_of(query.name.into(), RecordType::SRV, rdata);
+                records.push(&record);
+            }
+            if records.is_empty() {
+                return;
+            }
+            for (place, address) in &srv.glue {
+                let Some(head) = labels(*place) else {
+                    continue;
+                };
+                let owner = NameParts {
+                    head: &head,
+                    tail: zone,
+                };
+                records.push(&self.glue_of(owner, *address));
+            }
+        })
+    }
+
+    /// An answer of records that are made for it; no data where none is.
+    fn made(&self, query: &Query<'_>, make: impl FnOnce(&mut Making<'_>)) -> Resolved {
+        let records = Records::made(make);
+        if records.is_empty() {
             return Resolved::NoData;
         }
-        for (place, address) in srv.glue {
-            if let Some(name) = name(place) {
-                answer.push(query, self.glue(name, address));
-            }
-        }
+        let mut answer = Self::answer(query);
+        answer.body = Body::Records(records);
         Resolved::Found(answer)
+    }
+
+    fn record_of<'a>(
+        &self,
+        owner: NameParts<'a>,
+        rtype: RecordType,
+        rdata: RdataRef<'a>,
+    ) -> RecordRef<'a> {
+        RecordRef {
+            section: Section::Answer,
+            owner,
+            rtype,
+            class: CLASS,
+            ttl: self.ttl,
+            rdata,
+        }
+    }
+
+    fn glue_of<'a>(&self, owner: NameParts<'a>, address: IpAddr) -> RecordRef<'a> {
+        let (rtype, rdata) = match address {
+            IpAddr::V4(address) => (RecordType::A, RdataRef::A(address)),
+            IpAddr::V6(address) => (RecordType::AAAA, RdataRef::Aaaa(address)),
+        };
+        RecordRef {
+            section: Section::Additional,
+            ..self.record_of(owner, rtype, rdata)
+        }
     }
 
     fn glue(&self, owner: NameSpec, address: IpAddr) -> RecordSet {
@@ -159,23 +199,24 @@ impl State {
                 let Parsed::Pod { label, namespace } = asked.parsed else {
                     return Resolved::NoData;
                 };
-                let mut name = SmallVec::new();
+                let mut name = Labels::new();
                 [label, namespace, b"pod"]
                     .iter()
                     .for_each(|label| push_label(&mut name, label));
-                let target = NameSpec::Under(Arc::from(&*name), asked.zone_at);
+                let target = NameParts {
+                    head: &name,
+                    tail: query.name.skip(usize::from(asked.zone_at)),
+                };
                 let weight = u16::try_from(WHOLE_WEIGHT / count.max(1))
                     .unwrap_or(1)
                     .max(1);
-                // A pod's name tells no port; CoreDNS says 0.
-                let data = Data::Srv {
-                    priority: 0,
-                    weight,
-                    port: 0,
-                    target: target.clone(),
-                };
-                answer.push(query, self.of_question(data));
-                answer.push(query, self.glue(target, address));
+                return self.made(query, |records| {
+                    // A pod's name tells no port; CoreDNS says 0.
+                    let rdata = RdataRef::Srv(0, weight, 0, target);
+                    let srv = self.record_of(query.name.into(), RecordType::SRV, rdata);
+                    records.push(&srv);
+                    records.push(&self.glue_of(target, address));
+                });
             }
             _ => return Resolved::NoData,
         }
@@ -194,38 +235,32 @@ impl State {
         if pointers == Pointers::Nothing {
             return Resolved::NameError;
         }
-        let targets = self.targets(&pointers);
-        if targets.is_empty() {
-            return Resolved::NoData;
-        }
-        let mut answer = Self::answer(query);
-        for target in targets {
-            let data = Data::Name(RecordType::PTR, NameSpec::Full(target));
-            answer.push(query, self.of_question(data));
-        }
-        Resolved::Found(answer)
+        self.made(query, |records| {
+            self.each_target(&pointers, |target| {
+                let rdata = RdataRef::Name(target.into());
+                records.push(&self.record_of(query.name.into(), RecordType::PTR, rdata));
+            });
+        })
     }
 
-    /// The names that an address leads to.
-    pub(super) fn targets(&self, pointers: &Pointers) -> Vec<Name> {
-        let heads = match pointers {
-            Pointers::Nothing => Vec::new(),
-            Pointers::Service(service) => vec![head(None, service.name())],
-            Pointers::Endpoints(endpoints) => endpoints
-                .iter()
-                .map(|(service, label)| head(Some(alone(*label)), service.name()))
-                .collect(),
+    /// The names that an address leads to, in the plugin's primary zone. One that would be too long
+    /// for a name is left out.
+    pub(super) fn each_target(&self, pointers: &Pointers, mut tell: impl FnMut(NameRef<'_>)) {
+        let mut tell = |mut name: Labels| {
+            name.extend_from_slice(self.primary.view().as_bytes());
+            if let Ok(name) = NameRef::parse(&name) {
+                tell(name);
+            }
         };
-        let targets = heads.iter().filter_map(|head| self.in_primary(head));
-        targets.collect()
-    }
-
-    /// Labels in front of the plugin's primary zone, as one name. `None` where it is too long.
-    fn in_primary(&self, head: &[u8]) -> Option<Name> {
-        let wire = [head, self.primary.view().as_bytes()].concat();
-        crate::name::NameRef::parse(&wire)
-            .ok()
-            .map(crate::name::NameRef::to_name)
+        match pointers {
+            Pointers::Nothing => {}
+            Pointers::Service(service) => tell(head(None, service.name())),
+            Pointers::Endpoints(endpoints) => {
+                for (service, label) in endpoints {
+                    tell(head(Some(alone(*label)), service.name()));
+                }
+            }
+        }
     }
 
     /// The name servers: the Services that lead to this server, or else `ns.dns`. The labels left
@@ -234,7 +269,7 @@ impl State {
         let local = self.local_addresses();
         let named = |server: NameServer| {
             let head = head(server.endpoint.map(alone), server.service.name());
-            (head, server.address)
+            (Arc::from(&*head), server.address)
         };
         match self.cluster.name_servers(&self.view, local) {
             Some(servers) => servers.into_iter().map(named).collect(),
@@ -339,16 +374,6 @@ fn in_zone(query: &Query<'_>, head: Arc<[u8]>, zone_at: u8) -> Option<NameSpec> 
     fits.then_some(NameSpec::Under(head, zone_at))
 }
 
-/// The name of the question's own Service, where it stands in the question as it is to be told: in
-/// lower case. So an SRV record of a ClusterIP needs no copy of it.
-fn own_name(query: &Query<'_>, zone_at: u8, key: &[u8]) -> Option<NameSpec> {
-    let zone_at = usize::from(zone_at);
-    let start = zone_at.checked_sub(key.len() + SERVICES.len())?;
-    let asked = query.name.as_bytes().get(start..zone_at)?;
-    let start = u8::try_from(start).ok()?;
-    (asked.strip_suffix(SERVICES) == Some(key)).then_some(NameSpec::Asked(start))
-}
-
 /// An endpoint in a zone of one cluster.
 fn alone(label: Label) -> Target {
     Target {
@@ -357,9 +382,12 @@ fn alone(label: Label) -> Target {
     }
 }
 
+/// Labels of a name.
+pub(super) type Labels = SmallVec<[u8; MAX_NAME]>;
+
 /// The labels `[ENDPOINT.[CLUSTER.]]SERVICE.NAMESPACE.svc`.
-pub(super) fn head(endpoint: Option<Target>, service: &[u8]) -> Arc<[u8]> {
-    let mut name = SmallVec::<[u8; MAX_NAME]>::new();
+pub(super) fn head(endpoint: Option<Target>, service: &[u8]) -> Labels {
+    let mut name = Labels::new();
     // A pod's name may hold dots: as in CoreDNS it is several labels of a target then.
     let labels = endpoint.map(|target| [Some(target.label), target.cluster]);
     for label in labels.iter().flatten().flatten() {
@@ -370,10 +398,10 @@ pub(super) fn head(endpoint: Option<Target>, service: &[u8]) -> Arc<[u8]> {
     }
     name.extend_from_slice(service);
     name.extend_from_slice(SERVICES);
-    Arc::from(&*name)
+    name
 }
 
-fn push_label(name: &mut SmallVec<[u8; MAX_NAME]>, label: &[u8]) {
+fn push_label(name: &mut Labels, label: &[u8]) {
     if let Ok(length @ 1..=63) = u8::try_from(label.len()) {
         name.push(length);
         name.extend_from_slice(label);

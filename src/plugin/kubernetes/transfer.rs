@@ -95,9 +95,8 @@ impl Iterator for Portions {
                 let address = addresses.next()?;
                 let owner = name_of_address(address);
                 let pointers = self.state.cluster.pointers(&self.state.view, address);
-                for target in self.state.targets(&pointers) {
-                    writer.pointer(&owner, &target);
-                }
+                let tell = |target: NameRef<'_>| writer.pointer(&owner, target);
+                self.state.each_target(&pointers, tell);
             }
         }
         Some(writer.builder.finish())
@@ -237,9 +236,9 @@ impl<'z> Writer<'z> {
     }
 
     /// A PTR record of a whole name without the root.
-    fn pointer(&mut self, owner: &[u8], target: &Name) {
+    fn pointer(&mut self, owner: &[u8], target: NameRef<'_>) {
         let below = owner.len() + 1 - self.zone.as_bytes().len();
-        let target = RdataRef::Name(target.view().into());
+        let target = RdataRef::Name(target.into());
         let owner = owner.get(..below).unwrap_or_default();
         self.push(owner, RecordType::PTR, &target);
     }

@@ -17,7 +17,7 @@ pub(super) struct History {
     /// The change that has begun, and the one that has ended.
     begun: AtomicU64,
     ended: AtomicU64,
-    /// Of each of the two who ask.
+    /// Of each of the two who ask over sockets.
     answers: [AtomicU64; 2],
     is_over: AtomicBool,
     /// Each with the number of the change that led to it, the newest last.
@@ -28,7 +28,8 @@ impl History {
     /// A cluster of these objects.
     pub(super) fn new(objects: &str) -> Self {
         let mut oracle = Oracle::default();
-        for line in objects.lines() {
+        let lines = objects.lines().map(str::trim);
+        for line in lines.filter(|line| !line.is_empty()) {
             oracle.apply(&Event::Apply(object(line)));
         }
         Self {
@@ -88,6 +89,11 @@ impl History {
         within.map(|(_, oracle)| oracle.clone()).collect()
     }
 
+    /// Whether nothing has changed since this was the oldest state, nor is about to.
+    pub(super) fn is_quiet_since(&self, oldest: u64) -> bool {
+        self.version() == oldest
+    }
+
     /// This one of those who ask has got an answer.
     pub(super) fn answered(&self, who: usize) {
         self.answers[who].fetch_add(1, SeqCst);
@@ -119,6 +125,7 @@ impl History {
         self.is_over.load(SeqCst)
     }
 
+    /// The number of changes that have begun.
     pub(super) fn version(&self) -> u64 {
         self.begun.load(SeqCst)
     }
