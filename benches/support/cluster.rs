@@ -82,6 +82,7 @@ pub(crate) fn slice(n: u32, endpoints: u32) -> Object {
         let hostname = is_headless(n).then(|| format!("{name}-{m}").into());
         Endpoint {
             addresses: [endpoint_ip(n, m)].into(),
+            names: Box::default(),
             ready: true,
             hostname,
             pod: Some(pod.into()),

@@ -4,6 +4,17 @@ use std::sync::Arc;
 
 use super::object::{Key, Kind, Object};
 
+/// A change of a Service's endpoints, as far as its object tells when it came to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointsChange {
+    /// the Service
+    pub service: Key,
+    /// Unix time in nanoseconds
+    pub at: u64,
+    /// whether the endpoints are those of an import, too
+    pub of_import: bool,
+}
+
 /// One step of a source. Within a kind the steps are in order; between kinds there is no order.
 ///
 /// A list is a diff, not a replacement: what it holds is put in as it streams by, and at
@@ -17,9 +28,9 @@ pub enum Event {
     Apply(Object),
     /// The object is gone.
     Delete(Kind, Key),
-    /// What was told before this is a change of this Service's endpoints, of this Unix time in
-    /// nanoseconds. It changes nothing; a metric wants to know.
-    Changed(Key, u64),
+    /// What was told before this is a change of a Service's endpoints. It changes nothing; a metric
+    /// wants to know.
+    Changed(EndpointsChange),
     /// The list of this kind is complete; the kind is synced from here on.
     Listed(Kind),
     /// What is applied until the first list comes from a snapshot, not from the cluster: it is served

@@ -89,7 +89,7 @@ pub struct External {
     pub ips: Box<[IpAddr]>,
     /// `status.loadBalancer.ingress[].ip`
     pub ingress_ips: Box<[IpAddr]>,
-    /// `status.loadBalancer.ingress[].hostname`
+    /// `status.loadBalancer.ingress[].hostname`, of those without an address
     pub ingress_hostnames: Box<[Box<str>]>,
 }
 
@@ -150,6 +150,9 @@ pub struct Import {
 pub struct Endpoint {
     /// `addresses`, those that parse
     pub addresses: Box<[IpAddr]>,
+    /// `addresses`, the others: names, in slices of the address type FQDN
+    #[serde(default, skip_serializing_if = "<[Box<str>]>::is_empty")]
+    pub names: Box<[Box<str>]>,
     /// `conditions.ready`, true where absent
     pub ready: bool,
     /// `hostname`, where set and not empty

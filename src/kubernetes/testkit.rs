@@ -55,7 +55,7 @@ pub(crate) fn apply(store: &mut Store, text: &str) {
 /// slice     default/web-2 -<web@east http:8080/TCP | 10.1.0.1
 /// ```
 ///
-/// In the brackets are the host name and the pod; `!` says not ready. After `@` are the addresses
+/// An endpoint that is no address is a name. In the brackets are the host name and the pod; `!` says not ready. After `@` are the addresses
 /// and host names outside the cluster. `~zone` is a topology zone. A slice's Service may be followed by `<`, an import and its
 /// cluster.
 pub(super) fn objects(text: &str) -> Vec<Object> {
@@ -163,8 +163,11 @@ fn endpoint(text: &str) -> Endpoint {
     let (addresses, names) = text.split_once('(').unwrap_or((text, ",)"));
     let (hostname, pod) = names.trim_end_matches(')').split_once(',').expect(text);
     let name = |name: &str| (!name.is_empty()).then(|| name.into());
+    let is_address = |text: &&str| text.parse::<IpAddr>().is_ok();
+    let (addresses, targets): (Vec<&str>, Vec<&str>) = addresses.split('+').partition(is_address);
     Endpoint {
-        addresses: ips(addresses, '+'),
+        addresses: addresses.iter().flat_map(|text| ips(text, '+')).collect(),
+        names: targets.into_iter().map(Box::from).collect(),
         ready,
         hostname: name(hostname),
         pod: name(pod),
@@ -216,6 +219,9 @@ fn selected(selection: &Selection<'_>, parsed: &Parsed<'_>, qtype: &str) -> Vec<
         panic!("a Service at {parsed:?}");
     };
     let service = labels(service.key).join(".");
+    if let (Some(target), "A" | "AAAA") = (selection.alias(), qtype) {
+        return vec![format!("CNAME {target}")];
+    }
     match qtype {
         "A" => {
             let addresses = selection.v4();

@@ -28,7 +28,7 @@ pub use label::Label;
 pub use pod::Pod;
 pub use reverse::{NameServer, Pointers};
 pub use selection::{Selection, Srv, Target};
-pub use slice::{Endpoint, Slice};
+pub use slice::{Alias, Endpoint, Slice};
 pub use view::{Namespaces, Pods, View};
 
 use super::name::{self, Parsed, Subtree};

@@ -91,8 +91,8 @@ enum Resolved {
     Set(RecordSet),
     /// The answer, but for what follows from it.
     Found(Answer),
-    /// A CNAME, of which the target is to be resolved.
-    External(Arc<crate::kubernetes::zone::Entry>),
+    /// A CNAME to this name, which is to be resolved. Nothing where it is no name.
+    Alias(Option<Name>),
     /// Not for this plugin to tell.
     Refused,
 }
@@ -192,7 +192,7 @@ impl Plugin for Kubernetes {
                 let soa = state.soa(asked, Section::Authority);
                 state.one_set(query, ResponseCode::NXDomain, soa)
             }
-            Resolved::External(entry) => external::serve(state, query, asked, &entry),
+            Resolved::Alias(target) => external::serve(state, query, asked, target),
             Resolved::Refused => Failure::refusal(NAME, ResponseCode::Refused).into(),
         }
     }
@@ -293,11 +293,7 @@ impl State {
         match found {
             Found::Nothing => Resolved::NameError,
             Found::Empty => Resolved::NoData,
-            Found::ExternalName(entry) => match query.qtype {
-                RecordType::A | RecordType::AAAA => Resolved::External(entry),
-                RecordType::CNAME => external::cname_only(self, query, &entry),
-                _ => Resolved::NoData,
-            },
+            Found::ExternalName(entry) => self.alias(query, external::target(&entry)),
             Found::Service(selection) => self.of_service(query, asked, &selection),
             Found::Pod { address, count } => self.of_pod(query, asked, address, count),
         }

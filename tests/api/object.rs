@@ -113,16 +113,23 @@ fn of_slice(slice: &EndpointSlice) -> Value {
     let endpoints: Vec<Value> = slice.endpoints.iter().map(endpoint).collect();
     let families = slice.endpoints.iter().flat_map(|one| one.addresses.iter());
     let is_v6 = families.clone().next().is_some_and(|ip| ip.is_ipv6());
+    let has_names = slice.endpoints.iter().any(|one| !one.names.is_empty());
     json!({
-        "addressType": if is_v6 { "IPv6" } else { "IPv4" },
+        "addressType": match (has_names, is_v6) {
+            (true, _) => "FQDN",
+            (false, true) => "IPv6",
+            (false, false) => "IPv4",
+        },
         "endpoints": endpoints,
         "ports": slice.ports.iter().map(port).collect::<Vec<_>>(),
     })
 }
 
 fn endpoint(endpoint: &Endpoint) -> Value {
+    let addresses = endpoint.addresses.iter().map(|ip| json!(ip));
+    let names = endpoint.names.iter().map(|name| json!(&**name));
     let mut object = json!({
-        "addresses": &*endpoint.addresses,
+        "addresses": addresses.chain(names).collect::<Vec<_>>(),
         "conditions": {"ready": endpoint.ready},
     });
     if let Some(hostname) = &endpoint.hostname {

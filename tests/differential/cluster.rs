@@ -16,6 +16,7 @@ mod exchange;
 mod names;
 mod object;
 mod random;
+mod raw;
 mod server;
 mod transfer;
 mod variant;

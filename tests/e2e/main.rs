@@ -31,6 +31,7 @@ mod differential {
         pub(crate) mod exchange;
         pub(crate) mod names;
         pub(crate) mod random;
+        pub(crate) mod raw;
     }
 }
 use differential::{connection, port, subject, wire};

@@ -19,6 +19,7 @@ use thiserror::Error;
 use super::failure::Status;
 use super::frames::Format;
 use super::ledger::Stamp;
+use crate::kubernetes::event::EndpointsChange;
 use crate::kubernetes::null::nullable;
 use crate::kubernetes::object::{self, External, Key, Kind, Object, Port, Protocol, ServiceKind};
 pub(super) use metadata::{Head, ListMetadata, Mark};
@@ -52,8 +53,8 @@ impl Unreadable {
 pub(super) enum Change {
     /// An object as it is now; none where it is of no interest, as a pod that is going away.
     Applied(Option<Object>, Mark),
-    /// It is gone; the change of a Service's endpoints that this is, and its time.
-    Deleted(Key, Mark, Option<(Key, u64)>),
+    /// It is gone; the change of a Service's endpoints that this is.
+    Deleted(Key, Mark, Option<EndpointsChange>),
     /// All up to this version was told. `closes`: all that there was, too.
     Bookmark {
         /// the version
@@ -137,8 +138,8 @@ trait Wire<'de>: Deserialize<'de> + Message<'de> {
     fn metadata(&self) -> &Metadata<'de, Self::Labels>;
     fn object(self) -> Option<Object>;
 
-    /// The Service whose endpoints it tells, and the Unix time of their change in nanoseconds.
-    fn of_endpoints(&self) -> Option<(Key, u64)> {
+    /// The change of a Service's endpoints that it tells.
+    fn of_endpoints(&self) -> Option<EndpointsChange> {
         None
     }
 }
@@ -353,7 +354,9 @@ impl ServiceSpec<'_> {
 impl Service<'_> {
     fn external(&self) -> Option<Box<External>> {
         let ingress = &self.status.load_balancer.ingress;
-        let hostnames = ingress.iter().map(|ingress| &*ingress.hostname.0);
+        // As in CoreDNS, one that has an address is not known by its name.
+        let named = ingress.iter().filter(|ingress| ingress.ip.0.is_none());
+        let hostnames = named.map(|ingress| &*ingress.hostname.0);
         let external = External {
             ips: addresses(&self.spec.external_ips),
             ingress_ips: ingress.iter().filter_map(|ingress| ingress.ip.0).collect(),

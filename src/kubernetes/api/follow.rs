@@ -391,8 +391,8 @@ impl Follower {
             }
             Change::Deleted(key, mark, changed) => {
                 self.events.send(Event::Delete(self.kind(), key)).await?;
-                if let Some((service, at)) = changed {
-                    self.events.send(Event::Changed(service, at)).await?;
+                if let Some(changed) = changed {
+                    self.events.send(Event::Changed(changed)).await?;
                 }
                 self.ledger.remove(mark.stamp);
             }

@@ -125,38 +125,59 @@ impl Requests {
 /// How long changes of endpoints take to be served.
 pub struct Programming {
     registry: Arc<Registry>,
+    counts_imports_twice: bool,
     /// of Services with addresses of their own, and of headless ones
     kinds: [Option<Histogram>; 2],
 }
 
+/// What is to be counted of an event once it is served.
+pub struct Changed {
+    service: Box<[u8]>,
+    /// Unix time in nanoseconds
+    at: u64,
+    of_import: bool,
+}
+
 impl Programming {
     /// Tells nothing until there is something.
+    ///
+    /// `counts_imports_twice` is for a cluster whose endpoints are watched for itself and for its
+    /// imports: CoreDNS has a watch for each there, and counts what comes by both of them.
     #[must_use]
-    pub fn new(registry: Arc<Registry>) -> Self {
+    pub fn new(registry: Arc<Registry>, counts_imports_twice: bool) -> Self {
         Self {
             registry,
+            counts_imports_twice,
             kinds: [None, None],
         }
     }
 
-    /// What is to be counted of an event once it is served: a Service whose endpoints changed, and
-    /// when they did.
+    /// A change of a Service's endpoints that tells its time.
     #[must_use]
-    pub fn of(event: &Event) -> Option<(Box<[u8]>, u64)> {
-        let (namespace, service, changed) = match event {
-            Event::Apply(Object::EndpointSlice(slice)) => {
-                (&slice.key.namespace, &slice.service, slice.triggered?)
+    pub fn of(event: &Event) -> Option<Changed> {
+        let (namespace, service, at, of_import) = match event {
+            Event::Apply(Object::EndpointSlice(slice)) => (
+                &slice.key.namespace,
+                &slice.service,
+                slice.triggered?,
+                slice.import.is_some(),
+            ),
+            Event::Changed(changed) => {
+                let key = &changed.service;
+                (&key.namespace, &key.name, changed.at, changed.of_import)
             }
-            Event::Changed(service, changed) => (&service.namespace, &service.name, *changed),
             _ => return None,
         };
-        Some((service_key(namespace, service)?, changed))
+        Some(Changed {
+            service: service_key(namespace, service)?,
+            at,
+            of_import,
+        })
     }
 
-    /// A slice of this Service that changed at this time is served from now on. Without such a
-    /// Service nothing is counted, as in CoreDNS.
-    pub fn served(&mut self, zone: &Zone, (service, triggered): (Box<[u8]>, u64)) {
-        let Some(service) = zone.service(&service) else {
+    /// A change is served from now on. Without such a Service nothing is counted, as in CoreDNS.
+    pub fn served(&mut self, zone: &Zone, changed: &Changed) {
+        let Some(service) = zone.service(&changed.service) else {
             return;
         };
         let (at, kind) = match service.entry().shape() {
@@ -171,8 +192,12 @@ impl Programming {
             registry.histogram(PROGRAMMING, &PROGRAMMING_BUCKETS, &labels)
         };
         if let Some(histogram) = self.kinds.get_mut(at) {
-            let took = since_epoch().saturating_sub(Duration::from_nanos(triggered));
-            histogram.get_or_insert_with(make).observe_duration(took);
+            let histogram = histogram.get_or_insert_with(make);
+            let took = since_epoch().saturating_sub(Duration::from_nanos(changed.at));
+            histogram.observe_duration(took);
+            if changed.of_import && self.counts_imports_twice {
+                histogram.observe_duration(took);
+            }
         }
     }
 }
@@ -186,49 +211,74 @@ fn since_epoch() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubernetes::object::Key;
+    use crate::kubernetes::event::EndpointsChange;
+    use crate::kubernetes::object::{EndpointSlice, Import};
     use crate::kubernetes::testkit::{cluster, key, object};
 
-    #[test]
-    fn a_change_of_endpoints_is_counted_once_it_is_served() {
+    /// What is counted of some changes, for both kinds of Services.
+    fn counted(counts_imports_twice: bool) -> [String; 2] {
         let (mut store, zone) = cluster(
             "namespace a
              service a/web 10.96.0.1 http:80/TCP
              service a/db None",
         );
         let registry = Arc::new(Registry::default());
-        let mut programming = Programming::new(registry.clone());
-        let slice = |line: &str, triggered| match object(line) {
-            Object::EndpointSlice(slice) => {
-                let triggered = Some(triggered).filter(|at| *at > 0);
-                Event::Apply(Object::EndpointSlice(
-                    crate::kubernetes::object::EndpointSlice { triggered, ..slice },
-                ))
-            }
+        let mut programming = Programming::new(registry.clone(), counts_imports_twice);
+        let slice = |line: &str, triggered, import: &str| match object(line) {
+            Object::EndpointSlice(slice) => Event::Apply(Object::EndpointSlice(EndpointSlice {
+                triggered: Some(triggered).filter(|at| *at > 0),
+                import: (!import.is_empty()).then(|| {
+                    Box::new(Import {
+                        service: import.into(),
+                        cluster: "east".into(),
+                    })
+                }),
+                ..slice
+            })),
             other => panic!("{other:?}"),
         };
-        let gone = |service: Key| Event::Changed(service, 1);
+        let gone = |service: &str, of_import| {
+            Event::Changed(EndpointsChange {
+                service: key(service),
+                at: 1,
+                of_import,
+            })
+        };
         for event in [
-            slice("slice a/web-1 web | 10.0.0.1", 1),
-            slice("slice a/db-1 db | 10.0.0.2", 1),
-            slice("slice a/web-2 web | 10.0.0.3", 0),
-            slice("slice a/other-1 other | 10.0.0.4", 1),
+            slice("slice a/web-1 web | 10.0.0.1", 1, ""),
+            slice("slice a/db-1 db | 10.0.0.2", 1, ""),
+            slice("slice a/db-2 db | 10.0.0.5", 1, "db"),
+            slice("slice a/web-2 web | 10.0.0.3", 0, "web"),
+            slice("slice a/other-1 other | 10.0.0.4", 1, ""),
+            slice("slice a/imported-1 - | 10.0.0.4", 1, "web"),
             Event::Delete(Kind::EndpointSlice, key("a/web-1")),
-            gone(key("a/web")),
-            gone(key("a/other")),
+            gone("a/web", false),
+            gone("a/db", true),
+            gone("a/other", true),
         ] {
             let changed = Programming::of(&event);
             store.apply(event, 0);
             if let Some(changed) = changed {
-                programming.served(&zone, changed);
+                programming.served(&zone, &changed);
             }
         }
         let page = registry.text();
-        for (kind, count) in [("cluster_ip", 2), ("headless_with_selector", 1)] {
-            let line = format!(
-                "coredns_kubernetes_dns_programming_duration_seconds_count{{service_kind=\"{kind}\"}} {count}"
+        ["cluster_ip", "headless_with_selector"].map(|kind| {
+            let start = format!(
+                "coredns_kubernetes_dns_programming_duration_seconds_count{{service_kind=\"{kind}\"}} "
             );
-            assert!(page.lines().any(|told| told == line), "{line}\n{page}");
-        }
+            let count = page.lines().find_map(|line| line.strip_prefix(&start));
+            count.unwrap_or_default().to_owned()
+        })
+    }
+
+    #[test]
+    fn a_change_of_endpoints_is_counted_once_it_is_served() {
+        assert_eq!(counted(false), ["2", "3"]);
+    }
+
+    #[test]
+    fn a_change_that_comes_for_an_import_too_is_counted_twice() {
+        assert_eq!(counted(true), ["2", "5"]);
     }
 }

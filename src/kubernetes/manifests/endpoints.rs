@@ -4,6 +4,7 @@
 //! each family and each set of ports that its pods resolve the target ports to.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use super::allot;
 use super::family::Family;
@@ -82,11 +83,16 @@ fn slice(
 
 fn endpoint(given: &manifest::Endpoint, names: &mut Interner) -> Endpoint {
     let mut shared = |text: &str| (!text.is_empty()).then(|| names.get(text));
+    let destinations = given.addresses.iter();
+    let no_address = |text: &&String| text.parse::<IpAddr>().is_err();
     Endpoint {
-        addresses: given
-            .addresses
-            .iter()
-            .filter_map(|ip| ip.parse().ok())
+        addresses: destinations
+            .clone()
+            .filter_map(|text| text.parse().ok())
+            .collect(),
+        names: destinations
+            .filter(no_address)
+            .filter_map(|text| some(text))
             .collect(),
         ready: given.conditions.ready.unwrap_or(true),
         hostname: some(&given.hostname),
@@ -191,6 +197,7 @@ fn of_family<'a>(
         let endpoints = by_ports.entry(resolve(service, pod)).or_default();
         endpoints.push(Endpoint {
             addresses: [*address].into(),
+            names: Box::default(),
             ready: pod.ready || spec.publish_not_ready_addresses,
             hostname: some(&pod.hostname).filter(|_| in_subdomain),
             pod: some(&pod.name),

@@ -263,9 +263,10 @@ fn external(service: &manifest::Service) -> Result<Option<Box<External>>, String
             .map_err(|_| format!("spec.externalIPs has {ip:?}, which is no IP address"))
     };
     let ingress = &service.status.load_balancer.ingress;
+    // As in CoreDNS, one that has an address is not known by its name.
     let hostnames = ingress
         .iter()
-        .filter(|ingress| !ingress.hostname.is_empty());
+        .filter(|ingress| ingress.ip.is_empty() && !ingress.hostname.is_empty());
     let external = External {
         ips: service
             .spec

@@ -12,6 +12,8 @@ const OBJECTS: &str = "
     service a/db None
     slice   a/db-1 db pg:5432/TCP | 10.0.1.1(db-0,db-0) 10.0.1.2(db-1,db-1)
     service a/ext ->example.com
+    service a/alias None
+    slice   a/alias-1 alias http:80/TCP | www.example.org(host,)
     pod     a/web-x 10.0.0.1
 ";
 
@@ -57,6 +59,8 @@ async fn what_was_written_is_read() {
         "db.a.svc SRV",
         "db-1.db.a.svc A",
         "ext.a.svc A",
+        "alias.a.svc A",
+        "host.alias.a.svc A",
         "nosuch.a.svc A",
         "10.0.1.1 PTR",
     ] {

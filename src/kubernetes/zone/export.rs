@@ -5,7 +5,7 @@
 
 use super::entry::Shape;
 use super::names::Name;
-use super::slice::Slice;
+use super::slice::{Alias, Slice};
 use super::{Entry, Service, Zone};
 use crate::kubernetes::object::{
     self, Endpoint, EndpointSlice, Import, Key, Namespace, Object, Pod, ServiceKind,
@@ -123,6 +123,7 @@ fn slice_of(service: &Service, slice: &Slice) -> EndpointSlice {
         };
         Endpoint {
             addresses: [endpoint.address].into(),
+            names: Box::default(),
             ready: true,
             hostname,
             pod,
@@ -132,6 +133,7 @@ fn slice_of(service: &Service, slice: &Slice) -> EndpointSlice {
     });
     let not_ready = (0..slice.not_ready()).map(|_| Endpoint {
         addresses: Box::default(),
+        names: Box::default(),
         ready: false,
         hostname: None,
         pod: None,
@@ -141,7 +143,10 @@ fn slice_of(service: &Service, slice: &Slice) -> EndpointSlice {
     EndpointSlice {
         key: key(service, slice.name()),
         service: String::from_utf8_lossy(service.label()).into(),
-        endpoints: ready.chain(not_ready).collect(),
+        endpoints: ready
+            .chain(slice.aliases().iter().map(Alias::told))
+            .chain(not_ready)
+            .collect(),
         ports: slice.ports().into(),
         triggered: None,
         import: None,

@@ -3,7 +3,7 @@
 use super::addresses::Addresses;
 use super::entry::{Borrowed, Entry, Shape, as_v4, as_v6};
 use super::label::Label;
-use super::slice::{Endpoint, Slice, Wanted};
+use super::slice::{Alias, Endpoint, Slice, Wanted};
 use super::unique::{FEW, Unique};
 use super::view::View;
 use crate::kubernetes::name::{Part, PortFilter, Topology};
@@ -77,7 +77,7 @@ impl<'q> Selection<'q> {
         }
         let entry = &selection.entry;
         let exists = if selection.of_endpoints() {
-            view.endpoints && selection.addresses().next().is_some()
+            view.endpoints && selection.holds_endpoints()
         } else {
             let is_portless = *entry.shape() == Shape::Portless;
             let ignored = view.ignore_empty_service && !(view.endpoints && entry.ready() > 0);
@@ -92,7 +92,7 @@ impl<'q> Selection<'q> {
             return None;
         }
         self.topology = Some(topology);
-        if topology.or_all && self.addresses().next().is_none() {
+        if topology.or_all && !self.holds_endpoints() {
             self.topology = None;
         }
         Some(self)
@@ -125,10 +125,21 @@ impl<'q> Selection<'q> {
         }
     }
 
-    /// Whether it has no address at all.
+    /// The name of an endpoint that is one, where no endpoint has an address.
+    ///
+    /// The first one counts: of several, or beside addresses, a name can have no alias.
+    #[must_use]
+    pub fn alias(&self) -> Option<&str> {
+        if !self.of_endpoints() || self.addresses().next().is_some() {
+            return None;
+        }
+        self.aliases().next().map(|alias| &*alias.target)
+    }
+
+    /// Whether it leads nowhere at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.v4().is_none() && self.v6().is_none()
+        self.v4().is_none() && self.v6().is_none() && self.alias().is_none()
     }
 
     /// The SRV records, or the first `most` of them: of a Service with ten thousand endpoints no
@@ -165,7 +176,7 @@ impl<'q> Selection<'q> {
     fn endpoint_pairs(&self) -> usize {
         let pairs = self.slices().map(|(slice, endpoints)| {
             let endpoints = match (&self.endpoint, &self.topology) {
-                (None, None) => slice.ready(),
+                (None, None) => slice.count(),
                 _ => endpoints.count(),
             };
             self.ports.count(slice.ports()) * endpoints
@@ -237,6 +248,24 @@ impl<'q> Selection<'q> {
         endpoints.map(|endpoint| endpoint.address)
     }
 
+    fn aliases(&self) -> impl Iterator<Item = &Alias> {
+        let aliases = self.slices().flat_map(|(slice, _)| slice.aliases());
+        aliases.filter(|alias| {
+            let wanted = self.endpoint.as_ref();
+            wanted.is_none_or(|wanted| alias.is(wanted)) && self.is_in_topology(alias.zone())
+        })
+    }
+
+    fn holds_endpoints(&self) -> bool {
+        self.addresses().next().is_some() || self.aliases().next().is_some()
+    }
+
+    /// Whether an endpoint in this topology zone is selected.
+    fn is_in_topology(&self, zone: Option<&str>) -> bool {
+        let is_in = |topology: Topology<'_>| zone.is_some_and(|zone| topology.is(zone));
+        self.topology.is_none_or(is_in)
+    }
+
     /// The slices that have a port selected, each with its endpoints selected.
     fn slices(&self) -> impl Iterator<Item = (&Slice, impl Iterator<Item = Endpoint<'_>>)> {
         let slices = self.entry.slices().iter().map(|slice| &**slice);
@@ -247,12 +276,9 @@ impl<'q> Selection<'q> {
         });
         slices.map(|slice| {
             let endpoints = slice.endpoints().filter(|endpoint| {
-                let is_in = |topology: Topology<'_>| {
-                    let zone = endpoint.zone();
-                    zone.is_some_and(|zone| topology.is(zone))
-                };
                 let wanted = self.endpoint.as_ref();
-                wanted.is_none_or(|wanted| endpoint.is(wanted)) && self.topology.is_none_or(is_in)
+                wanted.is_none_or(|wanted| endpoint.is(wanted))
+                    && self.is_in_topology(endpoint.zone())
             });
             (slice, endpoints)
         })

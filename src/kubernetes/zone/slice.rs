@@ -2,7 +2,7 @@
 //!
 //! A cluster has more endpoints than anything else, so an endpoint is its address and what its
 //! names add: the pods of one slice share most of their names' beginning, which is kept once.
-//! Endpoints that are not ready are only counted.
+//! Endpoints that are not ready are only counted; those that are names are few, and not packed.
 
 use super::label::{self, Label};
 use super::names::{Name, Names};
@@ -32,6 +32,18 @@ struct Extra {
     cluster: Box<str>,
     /// the topology zone of each ready address, in lower case; none at all without `zonal`
     zones: Box<[Option<Arc<str>>]>,
+    /// the ready endpoints that are names, in the object's order
+    aliases: Box<[Alias]>,
+}
+
+/// A ready endpoint that is a name, as in slices of the address type FQDN.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// the name
+    pub target: Box<str>,
+    hostname: Option<Box<str>>,
+    pod: Option<Box<str>>,
+    zone: Option<Arc<str>>,
 }
 
 /// Nearly every slice is all IPv4, which then takes a quarter of the room.
@@ -69,6 +81,7 @@ impl Slice {
     ) -> Self {
         let mut addresses = Vec::new();
         let mut endpoints = Vec::new();
+        let mut aliases = Vec::new();
         let mut not_ready = 0_u32;
         for endpoint in &slice.endpoints {
             if !endpoint.ready {
@@ -79,13 +92,18 @@ impl Slice {
                 addresses.push(address.to_canonical());
                 endpoints.push(endpoint);
             }
+            aliases.extend(endpoint.names.iter().map(|name| Alias::of(endpoint, name)));
         }
+        let extra = (!aliases.is_empty()).then(|| Extra {
+            aliases: aliases.into(),
+            ..Extra::default()
+        });
         Self {
             key,
             ports,
             addresses: Addresses::pack(addresses),
             names: Names::pack(&endpoints),
-            extra: None,
+            extra: extra.map(Box::new),
             not_ready,
         }
     }
@@ -106,9 +124,16 @@ impl Slice {
         mut share: impl FnMut(&str) -> Arc<str>,
     ) -> Self {
         let mut zones = HashMap::new();
+        let aliases = self.extra.iter_mut().flat_map(|extra| &mut extra.aliases);
+        let mut aliases = aliases.fuse();
         for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready) {
+            let of_endpoint = aliases.by_ref().take(endpoint.names.len());
+            let of_endpoint: Vec<&mut Alias> = of_endpoint.collect();
             if let Some(zone) = &endpoint.zone {
                 let zone = share(&zone.to_lowercase());
+                for alias in of_endpoint {
+                    alias.zone = Some(zone.clone());
+                }
                 let addresses = endpoint.addresses.iter().map(IpAddr::to_canonical);
                 zones.extend(addresses.map(|address| (address, zone.clone())));
             }
@@ -159,13 +184,25 @@ impl Slice {
         &self.ports
     }
 
-    /// How many ready addresses it holds.
+    /// How many ready addresses it holds, and names in their place.
     #[must_use]
     pub fn ready(&self) -> usize {
+        self.count() + self.aliases().len()
+    }
+
+    /// How many ready addresses it holds.
+    pub(super) fn count(&self) -> usize {
         match &self.addresses {
             Addresses::V4(addresses) => addresses.len(),
             Addresses::Any(addresses) => addresses.len(),
         }
+    }
+
+    /// The ready endpoints that are names, in the object's order.
+    #[must_use]
+    pub fn aliases(&self) -> &[Alias] {
+        let extra = self.extra.as_deref();
+        extra.map_or(&[], |extra| &extra.aliases)
     }
 
     /// How many endpoints are not ready.
@@ -275,6 +312,54 @@ impl Endpoint<'_> {
     /// The host name, or with `pod_names` that of the pod.
     pub(super) fn name(&self, pod_names: bool) -> Option<Name<'_>> {
         self.name.filter(|name| pod_names || !name.is_of_pod)
+    }
+}
+
+impl Alias {
+    fn of(endpoint: &object::Endpoint, target: &str) -> Self {
+        Self {
+            target: target.into(),
+            hostname: endpoint.hostname.clone(),
+            pod: endpoint.pod.clone(),
+            zone: None,
+        }
+    }
+
+    /// As [`Endpoint::label`], with the name in the place of an address. `None` where that gives no
+    /// label: then the endpoint has no name of its own.
+    #[must_use]
+    pub fn label(&self, pod_names: bool) -> Option<Label> {
+        let pod = self.pod.as_deref().filter(|_| pod_names);
+        let label = match self.hostname.as_deref().or(pod) {
+            Some(name) => name.to_owned(),
+            None if self.target.contains('.') => self.target.replace('.', "-"),
+            None => return None,
+        };
+        Label::of_text(&label).filter(|_| label.len() <= label::MOST)
+    }
+
+    /// As [`Endpoint::zone`].
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    pub(super) fn is(&self, wanted: &Wanted<'_>) -> bool {
+        let label = self.label(wanted.pod_names);
+        label.is_some_and(|label| label.as_bytes().eq_ignore_ascii_case(wanted.label))
+    }
+
+    /// The endpoint as it was told, as far as it is known.
+    pub(super) fn told(&self) -> object::Endpoint {
+        object::Endpoint {
+            addresses: Box::default(),
+            names: [self.target.clone()].into(),
+            ready: true,
+            hostname: self.hostname.clone(),
+            pod: self.pod.clone(),
+            node: None,
+            zone: self.zone.clone(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::kubernetes::object::Port;
-use crate::kubernetes::zone::{Entry, Shape};
+use crate::kubernetes::zone::{Entry, Label, Shape};
 use crate::name::{Labels, Name, NameRef};
 use crate::plugin::kubernetes::Cluster;
 
@@ -32,7 +32,7 @@ pub(super) struct Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     Address(IpAddr),
-    /// The host name of a load balancer, or of a PTR record.
+    /// The host name of a load balancer, an endpoint that is a name, or that of a PTR record.
     Name(Name),
 }
 
@@ -175,6 +175,19 @@ impl Lookup<'_> {
                     host: Host::Address(endpoint.address),
                     port: *port,
                     name: name.clone(),
+                }));
+            }
+            for alias in slice.aliases() {
+                let label = alias.label(view.endpoint_pod_names);
+                let label = label.as_ref().map(Label::as_bytes).unwrap_or_default();
+                let is_wanted = wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(label));
+                let Some(host) = Name::from_text(&alias.target).ok().filter(|_| is_wanted) else {
+                    continue;
+                };
+                targets.extend(numbers.iter().map(|port| Target {
+                    host: Host::Name(host.clone()),
+                    port: *port,
+                    name: host.clone(),
                 }));
             }
         }

@@ -1,4 +1,4 @@
-//! ExternalName Services: a CNAME, and what its target resolves to.
+//! ExternalName Services, and endpoints that are names: a CNAME, and what its target resolves to.
 //!
 //! A target in the zone is followed here, at most ten CNAMEs far; any other is asked of this server
 //! from the top. What cannot be resolved leaves the CNAME alone; a target in the zone that has
@@ -39,8 +39,8 @@ enum End {
 
 /// What a CNAME leads to within the zone.
 enum At {
-    /// The next CNAME.
-    ExternalName(Arc<Entry>),
+    /// The next CNAME; nothing where it leads to what is no name.
+    Alias(Option<Name>),
     /// Addresses of the type that is asked for.
     Addresses(Data),
     /// Neither.
@@ -54,15 +54,15 @@ struct Waiting {
     negative: Answer,
 }
 
-/// Answers a question for addresses at an ExternalName Service.
+/// Answers a question for addresses at an alias of this name.
 pub(super) fn serve(
     state: &Arc<State>,
     query: &Query<'_>,
     asked: Asked<'_>,
-    entry: &Entry,
+    target: Option<Name>,
 ) -> Reply {
     let mut negative = state.negative(query, asked, ResponseCode::NoError);
-    let followed = follow(state, query, asked, entry);
+    let followed = follow(state, query, asked, target);
     let mut answer = State::answer(query);
     match followed.end {
         End::Nowhere => {
@@ -95,8 +95,8 @@ pub(super) fn serve(
 }
 
 /// Answers a question for the CNAME itself.
-pub(super) fn cname_only<'q>(state: &State, query: &Query<'q>, entry: &Entry) -> Resolved {
-    let Some(target) = target(entry) else {
+pub(super) fn cname_only(state: &State, query: &Query<'_>, target: Option<Name>) -> Resolved {
+    let Some(target) = target else {
         return Resolved::NoData;
     };
     let mut answer = State::answer(query);
@@ -104,7 +104,8 @@ pub(super) fn cname_only<'q>(state: &State, query: &Query<'q>, entry: &Entry) ->
     Resolved::Found(answer)
 }
 
-fn target(entry: &Entry) -> Option<Name> {
+/// The name that an ExternalName Service is an alias of.
+pub(super) fn target(entry: &Entry) -> Option<Name> {
     let Shape::ExternalName(Some(text)) = entry.shape() else {
         return None;
     };
@@ -132,21 +133,19 @@ fn push_links(state: &State, answer: &mut Answer, query: &Query<'_>, links: &[(N
     }
 }
 
-fn follow(state: &State, query: &Query<'_>, asked: Asked<'_>, entry: &Entry) -> Followed {
+fn follow(state: &State, query: &Query<'_>, asked: Asked<'_>, first: Option<Name>) -> Followed {
     let zone = query.lower.skip(usize::from(asked.zone_at));
     let mut links: Vec<(Name, Name)> = Vec::new();
     let mut owner = query.name.to_name();
-    let mut next = target(entry);
+    let mut next = first;
     let end = loop {
         let Some(target) = next else {
             break End::Nowhere;
         };
         let seen = |(_, earlier): &(Name, Name)| earlier.view().eq_ignore_case(target.view());
-        // A name that leads to itself leads nowhere.
-        if owner.view().eq_ignore_case(target.view())
-            || links.iter().any(seen)
-            || links.len() > MOST_LINKS
-        {
+        // A name that leads to itself, or below, leads nowhere.
+        let (own, other) = (owner.view().to_lower(), target.view().to_lower());
+        if other.view().is_in(own.view()) || links.iter().any(seen) || links.len() > MOST_LINKS {
             break End::Nowhere;
         }
         links.push((owner, target.clone()));
@@ -155,7 +154,7 @@ fn follow(state: &State, query: &Query<'_>, asked: Asked<'_>, entry: &Entry) -> 
             break End::Outside(target);
         };
         match at(state, query, asked, head) {
-            At::ExternalName(entry) => next = self::target(&entry),
+            At::Alias(target) => next = target,
             At::Addresses(data) => break inside(state, target, data),
             At::Nothing => break End::Nowhere,
         }
@@ -171,11 +170,16 @@ fn at(state: &State, query: &Query<'_>, asked: Asked<'_>, head: &[u8]) -> At {
         state.name_server_addresses(query, asked.zone_at)
     } else {
         match state.find(Asked { parsed, ..asked }) {
-            Found::ExternalName(entry) => return At::ExternalName(entry),
-            Found::Service(selection) => match query.qtype {
-                RecordType::A => selection.v4().map(Data::from),
-                _ => selection.v6().map(Data::from),
-            },
+            Found::ExternalName(entry) => return At::Alias(target(&entry)),
+            Found::Service(selection) => {
+                if let Some(target) = selection.alias() {
+                    return At::Alias(Name::from_text(target).ok());
+                }
+                match query.qtype {
+                    RecordType::A => selection.v4().map(Data::from),
+                    _ => selection.v6().map(Data::from),
+                }
+            }
             Found::Pod { address, .. } => {
                 Some(super::records::of_address(address)).filter(|data| data.rtype() == query.qtype)
             }

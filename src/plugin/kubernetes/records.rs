@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hickory_proto::rr::RecordType;
 use smallvec::SmallVec;
 
-use super::{Asked, MOST_SOA_TTL, Resolved, State};
+use super::{Asked, MOST_SOA_TTL, Resolved, State, external};
 use crate::answer::{
     Answer, Body, CLASS, Data, Making, NameSpec, RdataRef, RecordRef, RecordSet, Records, Section,
     SoaShape,
@@ -14,7 +14,7 @@ use crate::answer::{
 use crate::kubernetes::name;
 use crate::kubernetes::name::Parsed;
 use crate::kubernetes::zone::{Addresses, Found, Label, NameServer, Pointers, Selection, Target};
-use crate::name::{MAX_NAME, NameParts, NameRef};
+use crate::name::{MAX_NAME, Name, NameParts, NameRef};
 use crate::query::Query;
 
 /// The bytes that an SRV record takes at least: the owner as a pointer, the fixed part, priority,
@@ -91,9 +91,22 @@ impl State {
             RecordType::SRV => return self.srv(query, asked, selection),
             _ => None,
         };
-        data.map_or(Resolved::NoData, |data| {
-            Resolved::Set(self.of_question(data))
-        })
+        if let Some(data) = data {
+            return Resolved::Set(self.of_question(data));
+        }
+        match selection.alias() {
+            Some(target) => self.alias(query, Name::from_text(target).ok()),
+            None => Resolved::NoData,
+        }
+    }
+
+    /// What stands at a name that is an alias of this one.
+    pub(super) fn alias(&self, query: &Query<'_>, target: Option<Name>) -> Resolved {
+        match query.qtype {
+            RecordType::A | RecordType::AAAA => Resolved::Alias(target),
+            RecordType::CNAME => external::cname_only(self, query, target),
+            _ => Resolved::NoData,
+        }
     }
 
     fn srv<'q>(&self, query: &Query<'q>, asked: Asked<'q>, selection: &Selection<'q>) -> Resolved {

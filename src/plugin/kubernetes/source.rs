@@ -102,6 +102,7 @@ fn of_manifests(from: manifests::Source, config: &Config, setup: &mut Setup<'_>)
 fn of_api(config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
     let (access, resources) = (access(config), resources(config));
     let (with_zones, with_labels) = (config.zonal, keeps_labels(config, setup));
+    let counts_imports_twice = config.view.endpoints && !config.multicluster.is_empty();
     let key = format!(
         "kubernetes api {access:?} {resources:?} zones={with_zones} pod_labels={with_labels}"
     );
@@ -122,7 +123,7 @@ fn of_api(config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
             api = api.tell_cluster();
         }
         let health = Some(api.health());
-        let programming = Programming::new(registry.clone());
+        let programming = Programming::new(registry.clone(), counts_imports_twice);
         let applied = zone.clone();
         let task: Task = Box::new(move |stop| {
             let source = |events: mpsc::Sender<Event>| -> BoxFuture<()> {
@@ -255,7 +256,7 @@ async fn run(
             let changed = Programming::of(&event);
             store.apply(event, unix_time());
             if let (Some((zone, programming)), Some(changed)) = (&mut programming, changed) {
-                programming.served(zone, changed);
+                programming.served(zone, &changed);
             }
         }
     };

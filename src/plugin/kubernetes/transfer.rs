@@ -149,19 +149,35 @@ impl<'z> Writer<'z> {
     fn service(&mut self, service: &Service, entry: &Entry) {
         let name = head(None, service.name());
         match entry.shape() {
-            Shape::ExternalName(Some(target)) => {
-                if let Ok(target) = Name::from_text(target) {
-                    let target = RdataRef::Name(target.view().into());
-                    self.push(&name, RecordType::CNAME, &target);
-                }
-            }
+            Shape::ExternalName(Some(target)) => self.alias(&name, target),
             Shape::Headless => {
-                for slice in entry.slices().iter().filter(|_| self.view.endpoints) {
+                let slices = entry.slices().iter().filter(|_| self.view.endpoints);
+                let has_address = entry.v4().is_some() || entry.v6().is_some();
+                for slice in slices.clone() {
                     self.endpoints(service, slice, &name);
+                }
+                let aliases = slices
+                    .flat_map(|slice| slice.aliases().iter().map(move |alias| (slice, alias)));
+                for (at, (slice, alias)) in aliases.enumerate() {
+                    if at == 0 && !has_address {
+                        self.alias(&name, &alias.target);
+                    }
+                    let cluster = Label::of_text(slice.cluster());
+                    if let Some(label) = alias.label(self.view.endpoint_pod_names) {
+                        let target = head(Some(Target { label, cluster }), service.name());
+                        self.alias(&target, &alias.target);
+                    }
                 }
             }
             Shape::ClusterIp { .. } | Shape::Portless => self.own(entry, &name),
             Shape::ExternalName(None) | Shape::Absent => {}
+        }
+    }
+
+    fn alias(&mut self, owner: &[u8], target: &str) {
+        if let Ok(target) = Name::from_text(target) {
+            let target = RdataRef::Name(target.view().into());
+            self.push(owner, RecordType::CNAME, &target);
         }
     }
 

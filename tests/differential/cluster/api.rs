@@ -123,6 +123,9 @@ impl Shared {
             "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports" => Kind::ServiceImport,
             _ => return None,
         };
+        if self.told == Told::AsWritten {
+            return Some((kind, written(&self.manifests, kind)?));
+        }
         let labels = asked.parameters.get("labelSelector");
         let labels = selector::parse(labels.map_or("", String::as_str)).ok()?;
         let mut options = Options {
@@ -138,6 +141,19 @@ impl Shared {
         let objects = objects.iter().filter(|object| object.kind() == kind);
         Some((kind, objects.map(object::of_api).collect()))
     }
+}
+
+/// The objects of a kind as they are written.
+fn written(manifests: &Path, kind: Kind) -> Option<Vec<Value>> {
+    let text = std::fs::read(manifests.join(data::FILE)).ok()?;
+    let mut list: Value = serde_json::from_slice(&text).ok()?;
+    let items = list["items"].as_array_mut()?.drain(..);
+    let of_kind = items.filter(|item| item["kind"] == kind.name());
+    let of_kind = of_kind.map(|mut item| {
+        item["metadata"]["resourceVersion"] = json!("1");
+        item
+    });
+    Some(of_kind.collect())
 }
 
 impl Asked {

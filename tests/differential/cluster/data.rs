@@ -7,7 +7,7 @@ use callsign::kubernetes::object::Object;
 use callsign::plugin::bind::machine_addresses;
 use serde_json::{Value, json};
 
-use super::random;
+use super::{random, raw};
 
 /// Where a cluster's objects come from.
 pub(crate) enum Data {
@@ -23,6 +23,8 @@ pub(crate) enum Data {
     Pods,
     /// Services of several clusters.
     Imports,
+    /// Objects of odd shapes, as they are written.
+    Raw,
     /// A random cluster.
     Random(u64),
     /// Nobody can tell: there is no directory, and the API server answers nothing.
@@ -31,6 +33,9 @@ pub(crate) enum Data {
 
 /// The clusters that imports come from.
 pub(crate) const CLUSTERS: [&str; 3] = ["east", "West", "north"];
+
+/// The file of the manifests that are made here.
+pub(super) const FILE: &str = "cluster.json";
 
 const SAMPLE: &str = "config/cluster";
 const ODD: &str = "tests/data/clusters/odd";
@@ -58,6 +63,7 @@ impl Data {
                 copy(SAMPLE, &into.join("sample"))?;
                 write(&into.join("imports"), &imports())
             }
+            Self::Raw => write(into, &raw::objects()),
             Self::Random(seed) => write(into, &random::manifests(*seed)),
             Self::Unknown => Ok(()),
         }
@@ -71,6 +77,8 @@ impl Data {
             ..Options::default()
         };
         match self {
+            // Some are no objects that a manifest can give.
+            Self::Raw => Ok(objects_of(manifests, options).0),
             Self::Unknown => {
                 let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLE);
                 load(&sample, options)
@@ -82,16 +90,19 @@ impl Data {
 
 /// The objects that a directory of manifests yields. None of them may be left out.
 pub(crate) fn load(manifests: &Path, options: Options) -> Result<Vec<Object>, String> {
+    match objects_of(manifests, options) {
+        (objects, None) => Ok(objects),
+        (_, Some(problem)) => Err(problem),
+    }
+}
+
+/// The objects that a directory of manifests yields, and why the first of the others is none.
+fn objects_of(manifests: &Path, options: Options) -> (Vec<Object>, Option<String>) {
     let loaded = Manifests::new(Source::Directory(manifests.to_owned()), options).load();
     let mut problems = loaded.problems.iter();
-    match problems.find(|problem| problem.severity == Severity::Error) {
-        Some(problem) => Err(problem.to_string()),
-        None => Ok(loaded
-            .objects
-            .into_iter()
-            .map(|(object, _)| object)
-            .collect()),
-    }
+    let problem = problems.find(|problem| problem.severity == Severity::Error);
+    let objects = loaded.objects.into_iter().map(|(object, _)| object);
+    (objects.collect(), problem.map(ToString::to_string))
 }
 
 fn copy(from: &str, to: &Path) -> Result<(), String> {
@@ -109,7 +120,7 @@ fn copy(from: &str, to: &Path) -> Result<(), String> {
 
 fn write(into: &Path, manifests: &Value) -> Result<(), String> {
     std::fs::create_dir_all(into)
-        .and_then(|()| std::fs::write(into.join("cluster.json"), manifests.to_string()))
+        .and_then(|()| std::fs::write(into.join(FILE), manifests.to_string()))
         .map_err(|error| format!("{}: {error}", into.display()))
 }
 

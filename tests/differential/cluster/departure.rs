@@ -15,6 +15,9 @@ pub(crate) const UNCLOSED: &str = "list-never-closed";
 /// The case of a question where no name of a search list is found.
 pub(crate) const LOWERED: &str = "search-domain-as-asked";
 
+/// CNAMEs beside other records of one name.
+pub(crate) const ALIASES: &str = "one-alias-of-a-name";
+
 /// What a transfer holds; `transfer.rs` tells it from a difference.
 pub(crate) const TRANSFERRED: &str = "transferred-as-answered";
 
@@ -63,6 +66,10 @@ pub(crate) const DEPARTURES: &[Departure] = &[
         },
     },
     Departure {
+        name: ALIASES,
+        is_shown: has_too_many_aliases,
+    },
+    Departure {
         name: TRANSFERRED,
         is_shown: |_, _| false,
     },
@@ -81,6 +88,33 @@ pub(crate) const DEPARTURES: &[Departure] = &[
         },
     },
 ];
+
+/// Whether CoreDNS tells CNAMEs of a name that has other records too, of which callsign tells those that
+/// can be: either one CNAME, or the others, or nothing where the others are of another type.
+fn has_too_many_aliases(theirs: &[String], ours: &[String]) -> bool {
+    let (theirs, ours_answers) = (answers(theirs), answers(ours));
+    let is_sound = |answers: &[(String, bool)]| {
+        let mut aliases = answers.iter().filter(|(_, is_alias)| *is_alias);
+        aliases.all(|(owner, _)| answers.iter().filter(|(other, _)| other == owner).count() == 1)
+    };
+    // Asked for CNAMEs alone, CoreDNS tells one of them.
+    let is_one_alias = |answers: &[(String, bool)]| matches!(answers, [(_, true)]);
+    let is_nothing = ours_answers.is_empty() && theirs.iter().any(|(_, is_alias)| *is_alias);
+    let is_another = is_one_alias(&theirs) && is_one_alias(&ours_answers);
+    (!is_sound(&theirs) || is_nothing || is_another)
+        && is_sound(&ours_answers)
+        && ours.iter().any(|line| line.starts_with("NOERROR"))
+}
+
+/// The owner of each record of the answer section, and whether it is a CNAME.
+fn answers(lines: &[String]) -> Vec<(String, bool)> {
+    let answers = lines.iter().filter_map(|line| line.strip_prefix("answer "));
+    let answers = answers.map(|record| {
+        let owner = record.split(' ').next().unwrap_or_default();
+        (owner.to_lowercase(), record.contains(" IN CNAME "))
+    });
+    answers.collect()
+}
 
 /// Whether CoreDNS tells the same records as it told them to another: with the case of another
 /// question, so with other sizes once names are compressed, and with a TTL that has counted down.

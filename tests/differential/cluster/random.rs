@@ -32,7 +32,7 @@ const CLUSTER_IPS_SIX: &[&str] = &[
     "fd00:10:96:0:1::",
     "fd00::1",
 ];
-const HOSTNAMES: &[&str] = &["h", "web-0", "web-1", "10-0-0-2", "H", "_tcp"];
+const HOSTNAMES: &[&str] = &["h", "web-0", "web-1", "10-0-0-2", "H", "_tcp", "a.b"];
 const PODS: &[&str] = &["web-0", "web-1", "web-2", "db-0", "with.dots", "10-0-0-3"];
 const PORT_NAMES: &[&str] = &["", "", "http", "https", "tcp", "HTTP"];
 const PORTS: &[u16] = &[80, 80, 8080, 443, 53, 65535];
@@ -46,7 +46,20 @@ const TARGETS: &[&str] = &[
     "h.web.a.svc.cluster.local",
     "10-0-0-1.a.pod.cluster.local",
     "web.a.svc.example.com",
+    "WEB.a.svc.Cluster.Local",
+    "x.web.a.svc.cluster.local",
+    "localhost",
 ];
+const EXTERNAL_IPS: &[&str] = &["198.51.100.1", "198.51.100.2", "2001:db8::1", "10.96.0.7"];
+/// What load balancers are called; the first is none.
+const INGRESS_HOSTS: &[&str] = &[
+    "",
+    "www.example.org",
+    "Lb.example.net",
+    "x.web.a.svc.cluster.local",
+];
+/// A Service whose one endpoint is a name.
+const ALIAS: &str = "alias";
 const TARGET_KINDS: &[&str] = &["Pod", "Pod", "VirtualMachine"];
 const ZONES: &[&str] = &["zone-a", "zone-b", "Zone-A", "corp.example.com"];
 /// What selectors of the variants ask for.
@@ -72,6 +85,7 @@ pub(crate) fn manifests(seed: u64) -> Value {
                 items.push(dice.slice(namespace, name, number));
             }
         }
+        items.extend(dice.alias(namespace));
         for name in PODS {
             if dice.chance(0.5) {
                 items.push(dice.pod(namespace, name));
@@ -129,8 +143,47 @@ impl Dice {
             },
         };
         spec["ports"] = json!(ports);
+        if self.chance(0.3) {
+            spec["externalIPs"] = (0..self.0.random_range(0..3))
+                .map(|_| json!(self.one_of(EXTERNAL_IPS)))
+                .collect();
+        }
+        let ingress: Vec<Value> = (0..self.0.random_range(0..3))
+            .map(|_| self.ingress())
+            .collect();
         let metadata = self.metadata(namespace, name);
-        json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+        json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": metadata,
+            "spec": spec,
+            "status": {"loadBalancer": {"ingress": ingress}},
+        })
+    }
+
+    /// An address, a host name, or both, of a load balancer.
+    fn ingress(&mut self) -> Value {
+        match self.one_of(INGRESS_HOSTS) {
+            "" => json!({"ip": self.one_of(EXTERNAL_IPS)}),
+            host if self.chance(0.5) => json!({"hostname": host}),
+            host => json!({"hostname": host, "ip": self.one_of(EXTERNAL_IPS)}),
+        }
+    }
+
+    /// A headless Service and its one endpoint, a name. With more of them, or with more ports, CoreDNS
+    /// tells several CNAMEs of one name.
+    fn alias(&mut self, namespace: &str) -> [Value; 2] {
+        let metadata = self.metadata(namespace, ALIAS);
+        let mut slice = self.slice(namespace, ALIAS, 0);
+        let mut endpoint = self.endpoint();
+        endpoint["addresses"] = json!([self.one_of(TARGETS)]);
+        slice["addressType"] = json!("FQDN");
+        slice["endpoints"] = json!([endpoint]);
+        slice["ports"] = json!([self.port(false)]);
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"clusterIP": "None"},
+        });
+        [service, slice]
     }
 
     fn port(&mut self, numbered: bool) -> Value {

@@ -84,7 +84,7 @@ impl Server {
         let arguments = ["--manifests".to_owned(), manifests.display().to_string()];
         let arguments = match variant.told {
             Told::Listed | Told::Streamed => &arguments[..],
-            Told::Unclosed | Told::InPart => &[],
+            Told::Unclosed | Told::InPart | Told::AsWritten => &[],
         };
         Self::start(subject, variant, api, arguments, &[])
     }

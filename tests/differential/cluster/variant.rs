@@ -2,7 +2,7 @@
 
 use super::ask::Depth;
 use super::data::Data;
-use super::departure::{LOWERED, STORED, TRANSFERRED, UNCLOSED, UNREADABLE, UNSYNCED};
+use super::departure::{ALIASES, LOWERED, STORED, TRANSFERRED, UNCLOSED, UNREADABLE, UNSYNCED};
 
 /// A Corefile, and the cluster that it is run on.
 pub(crate) struct Variant {
@@ -31,6 +31,8 @@ pub(crate) enum Told {
     Streamed,
     /// The same, and the bookmark that closes it never comes. callsign reads its objects there, too.
     Unclosed,
+    /// As a list of the objects as they are written, odd as they are. callsign reads them there, too.
+    AsWritten,
     /// All but the pods, for which it answers that it cannot tell. callsign reads its objects there, too.
     InPart,
 }
@@ -101,6 +103,8 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
     variants.extend(of_several_clusters());
     variants.extend(transfers(seed));
     variants.extend(told());
+    variants.extend(as_written());
+    variants.extend(random_outside(seed));
     for (number, options) in RANDOM_OPTIONS.iter().enumerate() {
         let seed = seed.wrapping_add(number as u64);
         variants.push(Variant {
@@ -498,6 +502,66 @@ fn told() -> Vec<Variant> {
         )
     };
     variants.into_iter().map(variant).collect()
+}
+
+/// Variants of objects of odd shapes, which both servers read as they are written.
+fn as_written() -> Vec<Variant> {
+    let variants = [
+        ("odd shapes", "endpoint_pod_names\n pods verified"),
+        (
+            "odd shapes, and no empty Services",
+            "ignore empty_service\n namespaces raw void",
+        ),
+        ("odd shapes, by zones", "zonal\n ttl 30"),
+    ];
+    let variant = |(title, options): (&str, &str)| Variant {
+        data: Data::Raw,
+        told: Told::AsWritten,
+        departures: &[UNREADABLE, ALIASES],
+        ..block(
+            title,
+            &["cluster.local", "example.org"],
+            &format!(
+                ".:@port {{
+                   bind 127.0.0.1
+                   k8s_external svc.example.org 198.51.100.0/24 203.0.113.0/24 2001:db8::/64 {{
+                     headless
+                   }}
+                   kubernetes {ZONES} {{
+                     endpoint @api
+                     {options}
+                   }}
+                   forward . @world
+                 }}"
+            ),
+        )
+    };
+    variants.into_iter().map(variant).collect()
+}
+
+/// Random clusters with `k8s_external`.
+fn random_outside(seed: u64) -> [Variant; 2] {
+    [(seed, ""), (seed.wrapping_add(1), "headless")].map(|(seed, options)| Variant {
+        data: Data::Random(seed),
+        depth: Depth::Full,
+        departures: &[],
+        ..block(
+            &format!("random {seed}, outside the cluster: {options}"),
+            &["example.org"],
+            &format!(
+                ".:@port {{
+                   bind 127.0.0.1
+                   k8s_external svc.example.org 198.51.100.0/24 2001:db8::/64 {{
+                     {options}
+                   }}
+                   kubernetes {ZONES} {{
+                     endpoint @api
+                   }}
+                   forward . @world
+                 }}"
+            ),
+        )
+    })
 }
 
 /// Variants whose zones are transferred.

@@ -43,6 +43,8 @@ pub(super) fn all(world: &mut World) -> Result<(), String> {
     changes(world)?;
     world.restart()?;
     world.agree(&[IMPORTS], Depth::Full)?;
+    super::running::programming_of_imports(world, IMPORTS)?;
+    world.restart_with(View::OF_CLUSTERS)?;
     undefine(world)?;
     define(world)?;
     fill(world)?;

@@ -46,9 +46,7 @@ pub(super) fn programming(world: &mut World) -> Result<(), String> {
     }
     world.restart_with(View::ONE)?;
     world.settle()?;
-    let counts = |server| counts(server);
-    let [coredns, callsign] = world.servers().map(counts);
-    let before = [coredns?, callsign?];
+    let before = counts_of_both(world)?;
     for (service, ago, ip) in SLICES {
         world.api.apply_one(&slice(service, *ago, ip))?;
     }
@@ -57,7 +55,7 @@ pub(super) fn programming(world: &mut World) -> Result<(), String> {
         .api
         .delete(Place::new("EndpointSlice", NAMESPACE, "headless"))?;
     world.settle()?;
-    let expected = BTreeMap::from([
+    let expected = [
         // Of 9 s; the scheduler may add some.
         (("cluster_ip", "8.192"), 0),
         (("cluster_ip", "16.384"), 1),
@@ -68,31 +66,70 @@ pub(super) fn programming(world: &mut World) -> Result<(), String> {
         (("headless_with_selector", "131.072"), 3),
         (("headless_with_selector", "262.144"), 4),
         (("headless_with_selector", "+Inf"), 4),
-    ]);
+    ];
+    expect_added(world, before, &expected)?;
+    world.restart_with(View::ALL)
+}
+
+/// A slice of a Service that is a part of an import, too: it comes by both watches that CoreDNS has.
+pub(super) fn programming_of_imports(world: &mut World, namespace: &str) -> Result<(), String> {
+    world.restart_with(&[View::Imports])?;
+    world.settle()?;
+    let before = counts_of_both(world)?;
+    let mut slice = slice("derived", Some("9"), "192.0.2.47");
+    slice["metadata"]["namespace"] = json!(namespace);
+    slice["metadata"]["name"] = json!("programmed");
+    slice["metadata"]["labels"]["multicluster.kubernetes.io/service-name"] = json!("web");
+    slice["metadata"]["labels"]["multicluster.kubernetes.io/source-cluster"] = json!("east");
+    world.api.apply_one(&slice)?;
+    world.settle()?;
+    let mut expected = [(("cluster_ip", "8.192"), 0), (("cluster_ip", "16.384"), 2)];
+    expect_added(world, before.clone(), &expected)?;
+    let place = Place::new("EndpointSlice", namespace, "programmed");
+    world.api.delete(place)?;
+    world.settle()?;
+    expected[1].1 = 4;
+    expect_added(world, before, &expected)
+}
+
+/// How many changes there were, of CoreDNS and of callsign.
+type Counts = BTreeMap<String, u64>;
+
+fn counts_of_both(world: &World) -> Result<[Counts; 2], String> {
+    let [coredns, callsign] = world.servers().map(counts);
+    Ok([coredns?, callsign?])
+}
+
+/// Waits until both servers have counted so many more, by kind and upper edge.
+fn expect_added(
+    world: &World,
+    before: [Counts; 2],
+    expected: &[((&str, &str), u64)],
+) -> Result<(), String> {
     for (server, before) in world.servers().into_iter().zip(before) {
         until(|| {
             let now = match counts(server) {
                 Ok(now) => now,
                 Err(problem) => return Some(problem),
             };
-            let of = |counts: &BTreeMap<String, u64>, kind: &str, le: &str| {
+            let of = |counts: &Counts, kind: &str, le: &str| {
                 let line = format!("{{service_kind=\"{kind}\",le=\"{le}\"}}");
                 counts.get(&line).copied().unwrap_or_default()
             };
-            let added = expected.keys().map(|(kind, le)| {
+            let added = expected.iter().map(|((kind, le), _)| {
                 let added = of(&now, kind, le).saturating_sub(of(&before, kind, le));
                 ((*kind, *le), added)
             });
-            let added: BTreeMap<_, _> = added.collect();
+            let added: Vec<_> = added.collect();
             let name = server.name;
             (added != expected).then(|| format!("{name}:\n  - {expected:?}\n  + {added:?}"))
         })?;
     }
-    world.restart_with(View::ALL)
+    Ok(())
 }
 
 /// How many changes took at most so long, by the labels of a line.
-fn counts(server: &Server) -> Result<BTreeMap<String, u64>, String> {
+fn counts(server: &Server) -> Result<Counts, String> {
     let lines = server.metrics(&format!("{PROGRAMMING}_bucket"))?;
     let counts = lines.iter().filter_map(|line| {
         let (labels, count) = line.rsplit_once(' ')?;

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::metadata::{Labels, Metadata};
-use super::text::{Address, Text};
-use super::{Wire, WirePort, addresses, ports};
+use super::text::{Destination, Text};
+use super::{Wire, WirePort, ports};
+use crate::kubernetes::event::EndpointsChange;
 use crate::kubernetes::null::nullable;
 use crate::kubernetes::object::{self, Endpoint, Key, Object, Protocol};
 
@@ -25,8 +26,8 @@ pub(super) struct EndpointSlice<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct WireEndpoint<'a> {
-    #[serde(deserialize_with = "nullable")]
-    pub(super) addresses: Vec<Address>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub(super) addresses: Vec<Destination<'a>>,
     #[serde(deserialize_with = "nullable")]
     pub(super) conditions: Conditions,
     #[serde(borrow)]
@@ -71,20 +72,32 @@ impl<'de> Wire<'de> for EndpointSlice<'de> {
         }))
     }
 
-    fn of_endpoints(&self) -> Option<(Key, u64)> {
+    fn of_endpoints(&self) -> Option<EndpointsChange> {
         let metadata = &self.metadata;
-        let service = Key {
-            namespace: Arc::from(&*metadata.namespace.0),
-            name: Arc::from(&*metadata.labels.service_name.0),
-        };
-        Some((service, nanoseconds(&metadata.annotations.triggered.0)?))
+        Some(EndpointsChange {
+            service: Key {
+                namespace: Arc::from(&*metadata.namespace.0),
+                name: Arc::from(&*metadata.labels.service_name.0),
+            },
+            at: nanoseconds(&metadata.annotations.triggered.0)?,
+            of_import: !metadata.labels.import_name.0.is_empty(),
+        })
     }
 }
 
 impl WireEndpoint<'_> {
     fn slim(&self) -> Endpoint {
+        let addresses = self.addresses.iter().filter_map(|one| match one {
+            Destination::Address(address) => Some(*address),
+            Destination::Name(_) => None,
+        });
+        let names = self.addresses.iter().filter_map(|one| match one {
+            Destination::Address(_) => None,
+            Destination::Name(name) => name.some(),
+        });
         Endpoint {
-            addresses: addresses(&self.addresses),
+            addresses: addresses.collect(),
+            names: names.collect(),
             ready: self.conditions.ready.unwrap_or(true),
             hostname: self.hostname.some(),
             pod: self.target_ref.name.some(),

@@ -139,7 +139,7 @@ fn objects_are_trimmed_to_what_names_need() {
 #[test]
 fn a_slice_tells_when_it_changed_and_where_its_endpoints_are() {
     let json = r#"{"metadata":{"name":"x","namespace":"a","annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"1970-01-01T00:00:01.5Z"}},
-        "endpoints":[{"addresses":["10.0.0.1","no address"],"nodeName":"n1","zone":"z1"}],"ports":[{"name":"any","protocol":"TCP"},{"name":"odd","protocol":"QUIC","port":1}]}"#;
+        "endpoints":[{"addresses":["10.0.0.1","www.example.com",""],"nodeName":"n1","zone":"z1"}],"ports":[{"name":"any","protocol":"TCP"},{"name":"odd","protocol":"QUIC","port":1}]}"#;
     let Some(Object::EndpointSlice(slice)) = item(Kind::EndpointSlice, json) else {
         panic!("no slice");
     };
@@ -152,6 +152,7 @@ fn a_slice_tells_when_it_changed_and_where_its_endpoints_are() {
         &*endpoint.addresses,
         ["10.0.0.1".parse::<IpAddr>().unwrap()]
     );
+    assert_eq!(&*endpoint.names, ["www.example.com".into()]);
     assert_eq!(
         (endpoint.node.as_deref(), endpoint.zone.as_deref()),
         (Some("n1"), Some("z1"))
@@ -171,7 +172,8 @@ fn a_slice_tells_when_it_changed_and_where_its_endpoints_are() {
 #[test]
 fn the_addresses_of_a_service_outside_the_cluster() {
     let json = r#"{"metadata":{"name":"x","namespace":"a"},"spec":{"clusterIP":"10.96.0.1","externalIPs":["192.0.2.1","x"]},
-        "status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.2"},{"hostname":"lb.example.com"},{"ip":null}]}}}"#;
+        "status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.2"},{"hostname":"lb.example.com"},
+        {"ip":"192.0.2.3","hostname":"of-an-address.example.com"},{"ip":null}]}}}"#;
     let Some(Object::Service(service)) = item(Kind::Service, json) else {
         panic!("no Service");
     };
@@ -179,7 +181,7 @@ fn the_addresses_of_a_service_outside_the_cluster() {
     assert_eq!(&*external.ips, ["192.0.2.1".parse::<IpAddr>().unwrap()]);
     assert_eq!(
         &*external.ingress_ips,
-        ["192.0.2.2".parse::<IpAddr>().unwrap()]
+        ["192.0.2.2", "192.0.2.3"].map(|ip| ip.parse::<IpAddr>().unwrap())
     );
     assert_eq!(&*external.ingress_hostnames, ["lb.example.com".into()]);
 }
@@ -253,7 +255,11 @@ fn a_slice_that_is_gone_tells_whose_endpoints_changed_and_when() {
     let slice = testkit::key("a/web-1");
     let metadata = r#"{"name":"web-1","namespace":"a","labels":{"kubernetes.io/service-name":"web"},
         "annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"1970-01-01T00:00:01.5Z"}}"#;
-    let changed = Some((testkit::key("a/web"), 1_500_000_000));
+    let changed = Some(EndpointsChange {
+        service: testkit::key("a/web"),
+        at: 1_500_000_000,
+        of_import: false,
+    });
     assert_eq!(gone(metadata), (slice.clone(), changed));
     assert_eq!(gone(r#"{"name":"web-1","namespace":"a"}"#), (slice, None));
 }

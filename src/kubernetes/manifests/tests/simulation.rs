@@ -539,14 +539,15 @@ fn a_load_balancers_addresses_are_those_of_its_status() {
     let cluster = cluster(
         "apiVersion: v1\nkind: Service\nmetadata: {name: lb}\n\
          spec: {type: LoadBalancer, externalIPs: [192.0.2.1], ports: [{port: 80}]}\n\
-         status: {loadBalancer: {ingress: [{ip: 192.0.2.2}, {hostname: lb.example.com}]}}\n",
+         status: {loadBalancer: {ingress: [{ip: 192.0.2.2}, {hostname: lb.example.com}, \
+         {ip: 192.0.2.3, hostname: of-an-address.example.com}]}}\n",
     );
     let Some((Object::Service(service), _)) = cluster.objects.values().last() else {
         panic!("a Service");
     };
     let external = service.external.as_deref().expect("addresses");
     assert_eq!(list(&external.ips), " 192.0.2.1");
-    assert_eq!(list(&external.ingress_ips), " 192.0.2.2");
+    assert_eq!(list(&external.ingress_ips), " 192.0.2.2 192.0.2.3");
     assert_eq!(list(&external.ingress_hostnames), " lb.example.com");
 }
 

@@ -268,6 +268,7 @@ fn odd_object() -> impl Strategy<Value = Object> {
         (ips(), any::<bool>(), name(), name()).prop_map(|(addresses, ready, hostname, pod)| {
             Endpoint {
                 addresses,
+                names: Box::default(),
                 ready,
                 hostname,
                 pod,

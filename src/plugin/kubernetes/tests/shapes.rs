@@ -449,3 +449,107 @@ fn a_target_that_is_too_long_for_a_name_is_left_out() {
     assert_eq!((told.rcode.as_str(), told.answer.len()), ("NOERROR", 0));
     assert_eq!(told.authority.len(), 1);
 }
+
+/// Endpoints that are names.
+const ALIASES: &str = "
+        namespace a
+        service a/web 10.96.0.1 http:80/TCP
+        service a/alias None
+        service a/chain None
+        service a/first None
+        service a/both None
+        service a/waiting None
+        service a/below None
+        service a/own 10.96.0.2 http:80/TCP
+        slice a/alias-1 alias http:80/TCP | Web.a.svc.cluster.local
+        slice a/chain-1 chain http:80/TCP | alias.a.svc.cluster.local(host,)
+        slice a/first-1 first http:80/TCP | web.a.svc.cluster.local nowhere.a.svc.cluster.local
+        slice a/both-1 both http:80/TCP | 10.1.0.1
+        slice a/both-2 both http:80/TCP https:443/TCP | web.a.svc.cluster.local
+        slice a/waiting-1 waiting http:80/TCP | web.a.svc.cluster.local!
+        slice a/below-1 below http:80/TCP | x.below.a.svc.cluster.local
+        slice a/own-1 own http:80/TCP | web.a.svc.cluster.local(host,)
+    ";
+
+/// What they are told as.
+const OF_ALIASES: &[Case] = &[
+    (
+        "alias.a.svc.cluster.local. A",
+        &[
+            "alias.a.svc.cluster.local. 5 IN CNAME Web.a.svc.cluster.local.",
+            "Web.a.svc.cluster.local. 5 IN A 10.96.0.1",
+        ],
+    ),
+    (
+        "alias.a.svc.cluster.local. CNAME",
+        &["alias.a.svc.cluster.local. 5 IN CNAME Web.a.svc.cluster.local."],
+    ),
+    ("alias.a.svc.cluster.local. AAAA", NODATA),
+    ("alias.a.svc.cluster.local. SRV", NODATA),
+    ("alias.a.svc.cluster.local. TXT", NODATA),
+    (
+        "_http._tcp.alias.a.svc.cluster.local. CNAME",
+        &["_http._tcp.alias.a.svc.cluster.local. 5 IN CNAME Web.a.svc.cluster.local."],
+    ),
+    ("_http._udp.alias.a.svc.cluster.local. CNAME", NXDOMAIN),
+    // The endpoint is called as addresses are.
+    (
+        "web-a-svc-cluster-local.alias.a.svc.cluster.local. CNAME",
+        &["web-a-svc-cluster-local.alias.a.svc.cluster.local. 5 IN CNAME Web.a.svc.cluster.local."],
+    ),
+    ("x.alias.a.svc.cluster.local. CNAME", NXDOMAIN),
+    (
+        "host.chain.a.svc.cluster.local. A",
+        &[
+            "host.chain.a.svc.cluster.local. 5 IN CNAME alias.a.svc.cluster.local.",
+            "alias.a.svc.cluster.local. 5 IN CNAME Web.a.svc.cluster.local.",
+            "Web.a.svc.cluster.local. 5 IN A 10.96.0.1",
+        ],
+    ),
+    (
+        "first.a.svc.cluster.local. CNAME",
+        &["first.a.svc.cluster.local. 5 IN CNAME web.a.svc.cluster.local."],
+    ),
+    // A name with addresses has no alias.
+    (
+        "both.a.svc.cluster.local. A",
+        &["both.a.svc.cluster.local. 5 IN A 10.1.0.1"],
+    ),
+    ("both.a.svc.cluster.local. CNAME", NODATA),
+    (
+        "_https._tcp.both.a.svc.cluster.local. CNAME",
+        &["_https._tcp.both.a.svc.cluster.local. 5 IN CNAME web.a.svc.cluster.local."],
+    ),
+    (
+        "both.a.svc.cluster.local. SRV",
+        &[
+            "both.a.svc.cluster.local. 5 IN SRV 0 100 80 10-1-0-1.both.a.svc.cluster.local.",
+            "+ 10-1-0-1.both.a.svc.cluster.local. 5 IN A 10.1.0.1",
+        ],
+    ),
+    ("waiting.a.svc.cluster.local. A", NXDOMAIN),
+    ("below.a.svc.cluster.local. A", NODATA),
+    (
+        "own.a.svc.cluster.local. A",
+        &["own.a.svc.cluster.local. 5 IN A 10.96.0.2"],
+    ),
+    (
+        "host.own.a.svc.cluster.local. CNAME",
+        &["host.own.a.svc.cluster.local. 5 IN CNAME web.a.svc.cluster.local."],
+    ),
+];
+
+#[test]
+fn an_endpoint_that_is_a_name_is_what_a_headless_service_is_an_alias_of() {
+    Cluster::new("", ALIASES).check(OF_ALIASES);
+    Cluster::new("noendpoints", ALIASES).check(&[("alias.a.svc.cluster.local. A", NXDOMAIN)]);
+    // It is an endpoint of the Service.
+    let empty = Cluster::new("ignore empty_service", ALIASES);
+    empty.check(&[
+        (
+            "own.a.svc.cluster.local. A",
+            &["own.a.svc.cluster.local. 5 IN A 10.96.0.2"],
+        ),
+        ("web.a.svc.cluster.local. A", NXDOMAIN),
+    ]);
+}

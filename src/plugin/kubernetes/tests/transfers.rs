@@ -14,10 +14,12 @@ const CLUSTER: &str = "
     service a/db None db:5432/TCP
     service a/ext ->www.example.org
     service a/ip ->192.0.2.1
+    service a/alias None
     service nowhere/gone 10.96.0.3 http:80/TCP
     slice a/web-1 web http:8080/TCP | 10.1.0.1(web-0,)
     slice a/db-1 db db:5432/TCP :9/TCP every:0/TCP | 10.1.0.3(db-0,) 10.1.0.4(,pod-x) 10.1.0.5!
     slice a/db-2 db db:5433/TCP | fd00:1::3(db-0,) fd00:1::3(db-0,)
+    slice a/alias-1 alias http:80/TCP | www.example.org web.example.org(host,)
     pod a/pod-x 10.1.0.4
 ";
 
@@ -63,12 +65,14 @@ fn a_zone_has_its_services_and_the_endpoints_of_headless_ones() {
             "_dns._udp.web.a.svc.cluster.local. 5 IN SRV 0 100 53 web.a.svc.cluster.local.",
             "_http._tcp.web.a.svc.cluster.local. 5 IN SRV 0 100 80 web.a.svc.cluster.local.",
             "_http._tcp.web.b.svc.cluster.local. 5 IN SRV 0 100 80 web.b.svc.cluster.local.",
+            "alias.a.svc.cluster.local. 5 IN CNAME www.example.org.",
             "db-0.db.a.svc.cluster.local. 5 IN A 10.1.0.3",
             "db-0.db.a.svc.cluster.local. 5 IN AAAA fd00:1::3",
             "db.a.svc.cluster.local. 5 IN A 10.1.0.3",
             "db.a.svc.cluster.local. 5 IN A 10.1.0.4",
             "db.a.svc.cluster.local. 5 IN AAAA fd00:1::3",
             "ext.a.svc.cluster.local. 5 IN CNAME www.example.org.",
+            "host.alias.a.svc.cluster.local. 5 IN CNAME web.example.org.",
             "web.a.svc.cluster.local. 5 IN A 10.96.0.1",
             "web.a.svc.cluster.local. 5 IN AAAA fd00::1",
             "web.a.svc.cluster.local. 5 IN SRV 0 100 53 web.a.svc.cluster.local.",
@@ -76,6 +80,7 @@ fn a_zone_has_its_services_and_the_endpoints_of_headless_ones() {
             "web.a.svc.cluster.local. 5 IN SRV 0 100 9 web.a.svc.cluster.local.",
             "web.b.svc.cluster.local. 5 IN A 10.96.0.2",
             "web.b.svc.cluster.local. 5 IN SRV 0 100 80 web.b.svc.cluster.local.",
+            "www-example-org.alias.a.svc.cluster.local. 5 IN CNAME www.example.org.",
         ]
     );
 }
