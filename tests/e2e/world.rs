@@ -168,7 +168,7 @@ endpoints: [{{addresses: [{endpoint}]}}]
                      "containers": [{"name": "c", "image": "none"}]},
         });
         self.api.apply_one(&object)?;
-        if self.views == View::OF_CLUSTERS {
+        if self.is_of_clusters() {
             return self.settle_imports(&namespace, &endpoint);
         }
         let service = format!("last.{namespace}.svc.cluster.local.");
@@ -177,6 +177,13 @@ endpoints: [{{addresses: [{endpoint}]}}]
             self.expect(*view, &[(&service, "A", &endpoint)])?;
         }
         self.expect(View::Verified, &[(&name, "A", &pod)]).map(drop)
+    }
+
+    /// Whether the servers have Services of several clusters.
+    fn is_of_clusters(&self) -> bool {
+        self.views
+            .iter()
+            .all(|view| View::OF_CLUSTERS.contains(view))
     }
 
     /// The same of imports: of those with addresses of their own, and of their endpoints.
@@ -264,7 +271,7 @@ spec: {{type: {kind}, ips: {ips}, ports: [{{port: 80}}]}}
     /// All names of some namespaces, or of all, and many that do not exist.
     fn names(&self, namespaces: &[&str], zones: &[&str]) -> Result<Vec<String>, String> {
         let mut items = Vec::new();
-        let imports = (self.views == View::OF_CLUSTERS).then_some("ServiceImport");
+        let imports = self.is_of_clusters().then_some("ServiceImport");
         let kinds = ["Namespace", "Service", "EndpointSlice", "Pod"];
         for kind in kinds.into_iter().chain(imports) {
             items.extend(self.api.list(kind, "")?);

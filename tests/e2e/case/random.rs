@@ -147,7 +147,7 @@ fn service(spec: &mut Value) {
         .is_some_and(|ports| !ports.is_empty());
     if spec["type"] == "ExternalName" {
         let target = spec["externalName"].as_str().unwrap_or_default();
-        spec["externalName"] = json!(target.trim_end_matches('.'));
+        spec["externalName"] = json!(target.trim_end_matches('.').to_lowercase());
         return;
     }
     if !has_ports && spec["clusterIP"] != "None" {
@@ -176,6 +176,7 @@ fn slice(object: &mut Value) {
     let Value::Array(endpoints) = object["endpoints"].take() else {
         return;
     };
+    let are_names = object["addressType"] == "FQDN";
     let is_six = |ip: &Value| {
         let ip = ip.as_str().and_then(|ip| ip.parse::<IpAddr>().ok());
         ip.is_some_and(|ip| ip.is_ipv6())
@@ -189,7 +190,11 @@ fn slice(object: &mut Value) {
         let Value::Array(mut ips) = endpoint["addresses"].take() else {
             continue;
         };
-        ips.retain(|ip| is_six(ip) == six);
+        if are_names {
+            ips = ips.iter().filter_map(Value::as_str).map(domain).collect();
+        } else {
+            ips.retain(|ip| is_six(ip) == six);
+        }
         // The API server keeps the first of several addresses for names, as servers do not.
         ips.dedup();
         if ips.is_empty() {
@@ -198,14 +203,27 @@ fn slice(object: &mut Value) {
         endpoint["addresses"] = json!(ips);
         if endpoint["hostname"]
             .as_str()
-            .is_some_and(|name| name.starts_with('_') || name == "H")
+            .is_some_and(|name| name.starts_with('_') || name == "H" || name.contains('.'))
         {
             endpoint["hostname"] = json!("h");
         }
         kept.push(endpoint);
     }
-    object["addressType"] = json!(if six { "IPv6" } else { "IPv4" });
+    object["addressType"] = json!(match (are_names, six) {
+        (true, _) => "FQDN",
+        (_, true) => "IPv6",
+        (_, false) => "IPv4",
+    });
     object["endpoints"] = json!(kept);
+}
+
+/// A name as the API server takes one for an endpoint: two labels at least, in lower case.
+fn domain(name: &str) -> Value {
+    let name = name.trim_end_matches('.').to_lowercase();
+    json!(match name.contains('.') {
+        true => name,
+        false => format!("{name}.example.org"),
+    })
 }
 
 /// A pod of the node whose kubelet the driver plays.
