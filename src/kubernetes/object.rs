@@ -169,6 +169,22 @@ pub struct Endpoint {
     pub zone: Option<Arc<str>>,
 }
 
+impl Endpoint {
+    /// What `addresses` says: the addresses, and what is none, which is a name as in CoreDNS.
+    pub(super) fn destinations<'t>(
+        texts: impl Iterator<Item = &'t str>,
+    ) -> (Box<[IpAddr]>, Box<[Box<str>]>) {
+        let (mut addresses, mut names) = (Vec::new(), Vec::new());
+        for text in texts.filter(|text| !text.is_empty()) {
+            match text.parse() {
+                Ok(address) => addresses.push(address),
+                Err(_) => names.push(text.into()),
+            }
+        }
+        (addresses.into(), names.into())
+    }
+}
+
 /// A Pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {

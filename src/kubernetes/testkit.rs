@@ -163,11 +163,10 @@ fn endpoint(text: &str) -> Endpoint {
     let (addresses, names) = text.split_once('(').unwrap_or((text, ",)"));
     let (hostname, pod) = names.trim_end_matches(')').split_once(',').expect(text);
     let name = |name: &str| (!name.is_empty()).then(|| name.into());
-    let is_address = |text: &&str| text.parse::<IpAddr>().is_ok();
-    let (addresses, targets): (Vec<&str>, Vec<&str>) = addresses.split('+').partition(is_address);
+    let (addresses, targets) = Endpoint::destinations(addresses.split('+'));
     Endpoint {
-        addresses: addresses.iter().flat_map(|text| ips(text, '+')).collect(),
-        names: targets.into_iter().map(Box::from).collect(),
+        addresses,
+        names: targets,
         ready,
         hostname: name(hostname),
         pod: name(pod),

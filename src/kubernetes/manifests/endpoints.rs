@@ -4,7 +4,6 @@
 //! each family and each set of ports that its pods resolve the target ports to.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 
 use super::allot;
 use super::family::Family;
@@ -83,17 +82,11 @@ fn slice(
 
 fn endpoint(given: &manifest::Endpoint, names: &mut Interner) -> Endpoint {
     let mut shared = |text: &str| (!text.is_empty()).then(|| names.get(text));
-    let destinations = given.addresses.iter();
-    let no_address = |text: &&String| text.parse::<IpAddr>().is_err();
+    let texts = given.addresses.iter().map(String::as_str);
+    let (addresses, names) = Endpoint::destinations(texts);
     Endpoint {
-        addresses: destinations
-            .clone()
-            .filter_map(|text| text.parse().ok())
-            .collect(),
-        names: destinations
-            .filter(no_address)
-            .filter_map(|text| some(text))
-            .collect(),
+        addresses,
+        names,
         ready: given.conditions.ready.unwrap_or(true),
         hostname: some(&given.hostname),
         pod: some(&given.target_ref.name),

@@ -164,31 +164,28 @@ impl Lookup<'_> {
             if numbers.is_empty() {
                 continue;
             }
-            for endpoint in slice.endpoints() {
-                let label = endpoint.label(view.endpoint_pod_names);
-                let label = label.as_bytes();
+            let mut add = |label: &[u8], host: Host, name: Option<Name>| {
                 let is_wanted = wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(label));
-                let Some(name) = self.name_of_endpoint(label, key).filter(|_| is_wanted) else {
-                    continue;
+                let Some(name) = name.filter(|_| is_wanted) else {
+                    return;
                 };
                 targets.extend(numbers.iter().map(|port| Target {
-                    host: Host::Address(endpoint.address),
+                    host: host.clone(),
                     port: *port,
                     name: name.clone(),
                 }));
+            };
+            for endpoint in slice.endpoints() {
+                let label = endpoint.label(view.endpoint_pod_names);
+                let name = self.name_of_endpoint(label.as_bytes(), key);
+                add(label.as_bytes(), Host::Address(endpoint.address), name);
             }
             for alias in slice.aliases() {
                 let label = alias.label(view.endpoint_pod_names);
                 let label = label.as_ref().map(Label::as_bytes).unwrap_or_default();
-                let is_wanted = wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(label));
-                let Some(host) = Name::from_text(&alias.target).ok().filter(|_| is_wanted) else {
-                    continue;
-                };
-                targets.extend(numbers.iter().map(|port| Target {
-                    host: Host::Name(host.clone()),
-                    port: *port,
-                    name: host.clone(),
-                }));
+                if let Ok(name) = Name::from_text(&alias.target) {
+                    add(label, Host::Name(name.clone()), Some(name));
+                }
             }
         }
         targets

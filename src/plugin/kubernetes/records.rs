@@ -115,36 +115,31 @@ impl State {
         };
         let srv = selection.srv(query.size_limit() / SMALLEST_SRV);
         let zone = query.name.skip(usize::from(asked.zone_at));
-        let labels = |place: usize| {
-            let labels = head(*srv.targets.get(place)?, service.key);
-            // Such a record would make the whole message unreadable, so it is left out.
-            (labels.len() + zone.as_bytes().len() <= MAX_NAME).then_some(labels)
+        let named = |place: usize, tell: &mut dyn FnMut(NameParts<'_>)| {
+            let Some(target) = srv.targets.get(place) else {
+                return;
+            };
+            let head = &*head(*target, service.key);
+            // A longer name would make the whole message unreadable, so its record is left out.
+            if head.len() + zone.as_bytes().len() <= MAX_NAME {
+                tell(NameParts { head, tail: zone });
+            }
         };
         self.made(query, |records| {
             for (place, port) in &srv.records {
-                let Some(head) = labels(*place) else {
-                    continue;
-                };
-                let target = NameParts {
-                    head: &head,
-                    tail: zone,
-                };
-                let rdata = RdataRef::Srv(0, srv.weight, *port, target);
-                let record = self.record_of(query.name.into(), RecordType::SRV, rdata);
-                records.push(&record);
+                named(*place, &mut |target| {
+                    let rdata = RdataRef::Srv(0, srv.weight, *port, target);
+                    let record = self.record_of(query.name.into(), RecordType::SRV, rdata);
+                    records.push(&record);
+                });
             }
             if records.is_empty() {
                 return;
             }
             for (place, address) in &srv.glue {
-                let Some(head) = labels(*place) else {
-                    continue;
-                };
-                let owner = NameParts {
-                    head: &head,
-                    tail: zone,
-                };
-                records.push(&self.glue_of(owner, *address));
+                named(*place, &mut |owner| {
+                    records.push(&self.glue_of(owner, *address))
+                });
             }
         })
     }

@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::metadata::{Labels, ListMetadata, Metadata, Nothing};
 use super::pod::{AllLabels, Pod, PodIp, PodStatus};
 use super::slice::{Conditions, EndpointSlice, Reference, WireEndpoint};
-use super::text::{Address, Destination, Text};
+use super::text::{Address, Text};
 use super::{
     Ingress, LoadBalancer, Namespace, Service, ServiceImport, ServiceSpec, ServiceStatus, WirePort,
 };
@@ -365,7 +365,7 @@ impl<'a> Message<'a> for EndpointSlice<'a> {
 impl<'a> Message<'a> for WireEndpoint<'a> {
     fn field(&mut self, number: u32, value: Value<'a>) -> Result<(), Malformed> {
         match number {
-            1 => self.addresses.push(Destination::of(value.text()?)),
+            1 => self.addresses.push(value.text()?),
             2 => self.conditions = value.message()?,
             3 => self.hostname = value.text()?,
             4 => self.target_ref = value.message()?,

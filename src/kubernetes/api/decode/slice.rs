@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::metadata::{Labels, Metadata};
-use super::text::{Destination, Text};
+use super::text::Text;
 use super::{Wire, WirePort, ports};
 use crate::kubernetes::event::EndpointsChange;
 use crate::kubernetes::null::nullable;
@@ -27,7 +27,7 @@ pub(super) struct EndpointSlice<'a> {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct WireEndpoint<'a> {
     #[serde(borrow, deserialize_with = "nullable")]
-    pub(super) addresses: Vec<Destination<'a>>,
+    pub(super) addresses: Vec<Text<'a>>,
     #[serde(deserialize_with = "nullable")]
     pub(super) conditions: Conditions,
     #[serde(borrow)]
@@ -87,17 +87,11 @@ impl<'de> Wire<'de> for EndpointSlice<'de> {
 
 impl WireEndpoint<'_> {
     fn slim(&self) -> Endpoint {
-        let addresses = self.addresses.iter().filter_map(|one| match one {
-            Destination::Address(address) => Some(*address),
-            Destination::Name(_) => None,
-        });
-        let names = self.addresses.iter().filter_map(|one| match one {
-            Destination::Address(_) => None,
-            Destination::Name(name) => name.some(),
-        });
+        let texts = self.addresses.iter().map(|text| &*text.0);
+        let (addresses, names) = Endpoint::destinations(texts);
         Endpoint {
-            addresses: addresses.collect(),
-            names: names.collect(),
+            addresses,
+            names,
             ready: self.conditions.ready.unwrap_or(true),
             hostname: self.hostname.some(),
             pod: self.target_ref.name.some(),

@@ -45,28 +45,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Where an endpoint is.
-pub(super) enum Destination<'a> {
-    Address(IpAddr),
-    /// What is no address is a name, as in CoreDNS.
-    Name(Text<'a>),
-}
-
-impl<'a> Destination<'a> {
-    pub(super) fn of(text: Text<'a>) -> Self {
-        match text.0.parse() {
-            Ok(address) => Self::Address(address),
-            Err(_) => Self::Name(text),
-        }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Destination<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Text::deserialize(deserializer).map(Self::of)
-    }
-}
-
 /// An address; nothing where the text is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Address(pub(super) Option<IpAddr>);
