@@ -43,6 +43,11 @@ impl Normalise {
         Ok(normalise)
     }
 
+    /// Whether lines are compared without their order.
+    pub(crate) fn any_order(self) -> bool {
+        self.any_order
+    }
+
     fn apply(self, lines: &[String]) -> Vec<String> {
         let mut lines = lines.to_vec();
         if self.serial {

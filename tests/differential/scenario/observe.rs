@@ -33,7 +33,7 @@ impl World<'_> {
         let deadline = Instant::now() + if settling { SETTLED } else { DEADLINE };
         loop {
             let began = Begun::now();
-            let (got, read) = match self.observe(step, rest) {
+            let (got, read) = match self.observe(step, rest, normalise) {
                 // As of an endpoint that a reload closes and opens.
                 Err(_) if repeats && Instant::now() < deadline => {
                     std::thread::sleep(PAUSE);
@@ -59,7 +59,12 @@ impl World<'_> {
     }
 
     /// The lines to be held against the expectation, and how many were read for them.
-    fn observe(&mut self, step: &Step, rest: &str) -> Result<(Vec<String>, usize), String> {
+    fn observe(
+        &mut self,
+        step: &Step,
+        rest: &str,
+        normalise: Normalise,
+    ) -> Result<(Vec<String>, usize), String> {
         let lines = match step.kind() {
             "query" | "packet" => {
                 let request = self.request(step.kind(), rest)?;
@@ -85,7 +90,10 @@ impl World<'_> {
                 Ok(unread.map(|(_, line)| line).collect())
             }
             "saw" => {
-                let seen = self.saw(rest)?;
+                let mut seen = self.saw(rest)?;
+                if normalise.any_order() {
+                    seen.sort();
+                }
                 return Ok((runs(&seen), seen.len()));
             }
             "exits" => self.exits(step),
