@@ -1,5 +1,7 @@
 //! How long something took. A busy machine lets nobody run for seconds at times: upper bounds are for
-//! the time that it let pass, lower ones for that on the clock.
+//! the time that it let pass, lower ones for that on the clock. And what needs that clocks go on and the
+//! machine with them (an answer before a deadline, a TTL that has not ended) is told to be of no worth
+//! where it stood still.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +12,9 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(10);
 /// The most that is counted from one look to the next.
 const MOST: Duration = Duration::from_millis(100);
+
+/// A pause of this machine, or several together, after which the suite does not rely on a server's clocks.
+const STILL: Duration = Duration::from_millis(300);
 
 /// The microseconds in which this process could run, so far.
 static AWAKE: LazyLock<&AtomicU64> = LazyLock::new(|| {
@@ -41,6 +46,13 @@ pub(crate) struct Took {
     pub(crate) passed: Duration,
     /// Without the time in which this process could not run.
     pub(crate) awake: Duration,
+}
+
+impl Took {
+    /// Whether the machine stood still for so long that a server's clocks may have run out meanwhile.
+    pub(crate) fn stood_still(&self) -> bool {
+        self.passed.saturating_sub(self.awake) >= STILL
+    }
 }
 
 impl Begun {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use crate::compare::duration;
-use crate::connection::{Connection, Received, failed};
+use crate::connection::{Connection, Received, failed, patiently};
 use crate::wire::message::{Message, Question};
 use crate::wire::query::{Query, packet};
 use crate::wire::words;
@@ -170,9 +170,10 @@ impl Pending {
         match self {
             Self::Udp(socket) => {
                 let mut buffer = vec![0; 65_535];
-                let received = socket
-                    .set_read_timeout(Some(patience))
-                    .and_then(|()| socket.recv(&mut buffer));
+                let received = patiently(patience, |left| {
+                    socket.set_read_timeout(Some(left))?;
+                    socket.recv(&mut buffer)
+                });
                 match received {
                     Ok(length) => {
                         buffer.truncate(length);

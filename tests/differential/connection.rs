@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What came of a request.
 pub(crate) enum Received {
@@ -22,6 +22,26 @@ pub(crate) fn failed(error: &std::io::Error) -> Received {
         ErrorKind::ConnectionRefused => Received::Refused,
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Received::Closed,
         _ => Received::Nothing,
+    }
+}
+
+/// Reads, with so much patience left as it is told each time. A process that was stopped and goes on
+/// finds its reading interrupted, and reads again.
+pub(crate) fn patiently<T>(
+    patience: Duration,
+    mut read: impl FnMut(Duration) -> std::io::Result<T>,
+) -> std::io::Result<T> {
+    let end = Instant::now() + patience;
+    let mut left = patience;
+    loop {
+        match read(left) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                // None at all would be for ever.
+                let least = Duration::from_millis(1);
+                left = end.saturating_duration_since(Instant::now()).max(least);
+            }
+            read => return read,
+        }
     }
 }
 
@@ -69,14 +89,15 @@ impl Connection {
     /// Waits for the next message.
     pub(crate) fn receive(&mut self, patience: Duration) -> Received {
         let mut chunk = [0; 16_384];
-        if let Err(error) = self.stream.set_read_timeout(Some(patience)) {
-            return failed(&error);
-        }
         loop {
             if let Some(message) = take_message(&mut self.received) {
                 return Received::Message(message);
             }
-            match self.stream.read(&mut chunk) {
+            let read = patiently(patience, |left| {
+                self.stream.set_read_timeout(Some(left))?;
+                self.stream.read(&mut chunk)
+            });
+            match read {
                 Ok(0) => return Received::Closed,
                 Ok(length) => self
                     .received

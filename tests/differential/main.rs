@@ -172,6 +172,12 @@ fn print(files: &[File], selected: &[(usize, usize)], reports: &[Report]) -> usi
     if recorded > 0 {
         println!("{recorded} expectations recorded");
     }
+    let void: usize = reports.iter().map(|report| report.void).sum();
+    if void > 0 {
+        println!(
+            "{void} runs of a scenario did not count: the machine stood still, or a port was taken"
+        );
+    }
     failures
 }
 

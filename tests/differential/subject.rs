@@ -197,6 +197,26 @@ impl Process {
         self.child.id()
     }
 
+    /// Waits until the process has nothing to do. CoreDNS asks for signals in a goroutine of its own,
+    /// which may come to run after it has answered; before that, a signal does what it does by default.
+    pub(crate) fn wait_until_at_rest(&self) {
+        let deadline = Instant::now() + START;
+        while self.is_coredns && !self.is_at_rest() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether all its threads sleep. One that has ended is as quiet.
+    fn is_at_rest(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid()));
+        let mut states = tasks.into_iter().flatten().flatten().filter_map(|task| {
+            let status = std::fs::read_to_string(task.path().join("stat")).ok()?;
+            // PID (NAME) STATE ...
+            status.rsplit_once(") ")?.1.chars().next()
+        });
+        states.all(|state| state == 'S')
+    }
+
     /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) -> Result<(), String> {
         let signal: Signal = format!("SIG{name}")
