@@ -18,6 +18,15 @@ const START: Duration = Duration::from_secs(60);
 /// How long a server may take to end when told to, before it is killed.
 const STOP: Duration = Duration::from_secs(10);
 
+/// What a server would take from the environment of the suite: that of a pod, or of a user.
+const STRANGE: &[&str] = &[
+    "CALLSIGN_MANIFESTS",
+    "CALLSIGN_SNAPSHOT",
+    "KUBECONFIG",
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+];
+
 /// A program that the data files are run against.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
@@ -96,7 +105,9 @@ impl Process {
         arguments: &[String],
         environment: &[(String, String)],
     ) -> Result<Self, String> {
-        let mut child = Command::new(&subject.program)
+        let mut command = Command::new(&subject.program);
+        STRANGE.iter().for_each(|name| _ = command.env_remove(name));
+        let mut child = command
             .args(["-conf", "Corefile"])
             .args(arguments)
             .envs(environment.iter().map(|(name, value)| (name, value)))

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{RData, RecordType};
 
-use crate::program::{Folder, PATIENCE, Program, is, root};
+use crate::program::{Folder, PATIENCE, Program, is, root, uninterrupted};
 
 const REDIS: &str = "redis.production.svc.cluster.local";
 const OPT: &[u8] = &[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0];
@@ -92,7 +92,7 @@ fn socket(program: &Program, from: Ipv4Addr) -> UdpSocket {
 
 fn receive(socket: &UdpSocket) -> Vec<u8> {
     let mut reply = vec![0; 65_535];
-    let length = socket.recv(&mut reply).unwrap();
+    let length = uninterrupted(|| socket.recv(&mut reply)).unwrap();
     reply.truncate(length);
     reply
 }

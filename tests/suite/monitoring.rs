@@ -14,7 +14,7 @@ use hickory_proto::rr::RecordType;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::program::{PATIENCE, question, root};
+use crate::program::{PATIENCE, question, root, uninterrupted};
 
 /// What an expression may hold besides metrics and labels.
 const LANGUAGE: &[&str] = &[
@@ -100,7 +100,7 @@ fn ask(address: SocketAddr, name: &str) {
     socket
         .send_to(&question(name, RecordType::A), address)
         .unwrap();
-    socket.recv(&mut [0; 4096]).unwrap();
+    uninterrupted(|| socket.recv(&mut [0; 4096])).unwrap();
 }
 
 /// Metrics of a server that has answered names of the cluster, from its cache, and of upstreams, of

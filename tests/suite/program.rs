@@ -1,6 +1,6 @@
 //! A running callsign, and questions to it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -198,7 +198,7 @@ impl Program {
         socket.send(&question(name, rtype)).ok()?;
         sent();
         let mut reply = [0; 65_535];
-        let length = socket.recv(&mut reply).ok()?;
+        let length = uninterrupted(|| socket.recv(&mut reply)).ok()?;
         Some(Message::from_vec(&reply[..length]).unwrap())
     }
 
@@ -255,6 +255,16 @@ pub(crate) fn question(name: &str, rtype: RecordType) -> Vec<u8> {
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(Name::from_ascii(name).unwrap(), rtype));
     message.to_bytes().unwrap()
+}
+
+/// Reads. Where this process was stopped and goes on it finds its reading interrupted, and reads again.
+pub(crate) fn uninterrupted<T>(mut read: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
 }
 
 /// Sends one message with its length before it.

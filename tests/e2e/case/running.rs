@@ -18,10 +18,10 @@ const TRIGGER: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 /// Slices one after the other: Service, how many seconds ago what it was made from changed (nothing
 /// where that is not told, or not as a time), its address.
 const SLICES: &[(&str, Option<&str>, &str)] = &[
-    ("headless", Some("132"), "192.0.2.41"),
+    ("headless", Some("264"), "192.0.2.41"),
+    ("headless", Some("132"), "192.0.2.42"),
     ("headless", Some("66"), "192.0.2.42"),
-    ("headless", Some("20"), "192.0.2.42"),
-    ("cluster-ip", Some("9"), "192.0.2.43"),
+    ("cluster-ip", Some("33"), "192.0.2.43"),
     ("no-service", Some("5"), "192.0.2.44"),
     ("told-by-nobody", None, "192.0.2.45"),
     ("told-wrongly", Some("yesterday"), "192.0.2.46"),
@@ -56,15 +56,14 @@ pub(super) fn programming(world: &mut World) -> Result<(), String> {
         .delete(Place::new("EndpointSlice", NAMESPACE, "headless"))?;
     world.settle()?;
     let expected = [
-        // Of 9 s; the scheduler may add some.
-        (("cluster_ip", "8.192"), 0),
-        (("cluster_ip", "16.384"), 1),
-        // Of 20 s, twice as its deletion counts too, of 66 s, of 132 s.
-        (("headless_with_selector", "16.384"), 0),
-        (("headless_with_selector", "32.768"), 2),
-        (("headless_with_selector", "65.536"), 2),
-        (("headless_with_selector", "131.072"), 3),
-        (("headless_with_selector", "262.144"), 4),
+        // Of 33 s; the scheduler may add some.
+        (("cluster_ip", "32.768"), 0),
+        (("cluster_ip", "65.536"), 1),
+        // Of 66 s, twice as its deletion counts too, of 132 s, of 264 s.
+        (("headless_with_selector", "65.536"), 0),
+        (("headless_with_selector", "131.072"), 2),
+        (("headless_with_selector", "262.144"), 3),
+        (("headless_with_selector", "524.288"), 4),
         (("headless_with_selector", "+Inf"), 4),
     ];
     expect_added(world, before, &expected)?;
@@ -76,14 +75,17 @@ pub(super) fn programming_of_imports(world: &mut World, namespace: &str) -> Resu
     world.restart_with(&[View::Imports])?;
     world.settle()?;
     let before = counts_of_both(world)?;
-    let mut slice = slice("derived", Some("9"), "192.0.2.47");
+    let mut slice = slice("derived", Some("66"), "192.0.2.47");
     slice["metadata"]["namespace"] = json!(namespace);
     slice["metadata"]["name"] = json!("programmed");
     slice["metadata"]["labels"]["multicluster.kubernetes.io/service-name"] = json!("web");
     slice["metadata"]["labels"]["multicluster.kubernetes.io/source-cluster"] = json!("east");
     world.api.apply_one(&slice)?;
     world.settle()?;
-    let mut expected = [(("cluster_ip", "8.192"), 0), (("cluster_ip", "16.384"), 2)];
+    let mut expected = [
+        (("cluster_ip", "65.536"), 0),
+        (("cluster_ip", "131.072"), 2),
+    ];
     expect_added(world, before.clone(), &expected)?;
     let place = Place::new("EndpointSlice", namespace, "programmed");
     world.api.delete(place)?;

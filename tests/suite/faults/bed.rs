@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, Resource};
 use crate::port::Reservation;
-use crate::program::{Folder, PATIENCE, PAUSE, Program, question};
+use crate::program::{Folder, PATIENCE, PAUSE, Program, question, uninterrupted};
 
 /// A Service with an address of its own.
 pub(super) const WEB: &str = "web.a.svc.cluster.local.";
@@ -213,7 +213,7 @@ pub(super) fn extended_error(program: &Program, name: &str) -> Option<(u16, Stri
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.send(&request.to_bytes().unwrap()).unwrap();
     let mut reply = [0; 4096];
-    let length = socket.recv(&mut reply).unwrap();
+    let length = uninterrupted(|| socket.recv(&mut reply)).unwrap();
     let reply = Message::from_vec(&reply[..length]).unwrap();
     let option = reply.edns.as_ref()?.option(EdnsCode::Unknown(15))?;
     let bytes = Vec::<u8>::try_from(option).unwrap();

@@ -1,6 +1,6 @@
 //! Who asks.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,13 @@ impl Asker<'_> {
     fn over_udp(&self, packet: &[u8]) -> Vec<u8> {
         self.udp.send(packet).unwrap();
         let mut reply = vec![0; 65_535];
-        let length = self.udp.recv(&mut reply).unwrap();
+        let length = loop {
+            match self.udp.recv(&mut reply) {
+                // As where this process was stopped, and goes on.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received.unwrap(),
+            }
+        };
         reply.truncate(length);
         reply
     }
@@ -118,6 +124,7 @@ impl Caller<'_> {
                 judge::reply(asked, Way::Udp, &told.2, &states)?;
                 *last = Some(told);
             }
+            self.history.went_round();
         }
         Ok(tally)
     }

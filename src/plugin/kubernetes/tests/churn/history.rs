@@ -19,6 +19,8 @@ pub(super) struct History {
     ended: AtomicU64,
     /// Of each of the two who ask over sockets.
     answers: [AtomicU64; 2],
+    /// Of who asks by calls: how often he has asked all that he asks.
+    rounds: AtomicU64,
     is_over: AtomicBool,
     /// Each with the number of the change that led to it, the newest last.
     states: Mutex<VecDeque<(u64, Arc<Oracle>)>>,
@@ -36,6 +38,7 @@ impl History {
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             answers: Default::default(),
+            rounds: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
             states: Mutex::new([(0, Arc::new(oracle))].into()),
         }
@@ -113,6 +116,20 @@ impl History {
     pub(super) fn wait_for_answers(&self, count: u64) {
         let until = self.all_answers() + count;
         while self.all_answers() < until && !self.is_over() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// All questions by calls were asked once more.
+    pub(super) fn went_round(&self) {
+        self.rounds.fetch_add(1, SeqCst);
+    }
+
+    /// Waits until all questions by calls have been asked since now: of a round that has begun some
+    /// were asked before.
+    pub(super) fn wait_for_a_round(&self) {
+        let until = self.rounds.load(SeqCst) + 2;
+        while self.rounds.load(SeqCst) < until && !self.is_over() {
             std::thread::yield_now();
         }
     }

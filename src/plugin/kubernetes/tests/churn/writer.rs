@@ -109,8 +109,13 @@ impl Writer {
         let now = u32::try_from(version).unwrap();
         if self.fault == Some(Fault::IsLate) {
             self.history.finish(version);
+            self.history.wait_for_a_round();
         }
-        for event in self.steps(event) {
+        for (number, event) in self.steps(event).into_iter().enumerate() {
+            if number > 0 {
+                // A scheduler may take the processor from the writer just here.
+                self.history.wait_for_a_round();
+            }
             self.store.apply(event, now);
         }
         self.history.finish(version);
