@@ -11,6 +11,7 @@ mod addresses;
 mod entry;
 mod export;
 mod external;
+mod few;
 mod label;
 mod names;
 mod owners;

@@ -39,7 +39,7 @@ impl Store {
         }
         let slices = old
             .as_ref()
-            .map_or_else(Box::default, |old| old.slices().into());
+            .map_or_else(Vec::new, |old| old.slices().to_vec());
         let entry = Entry::new(shape, ports, &cluster_ips, slices);
         let entry = entry.with_external(external.map(Box::new));
         let known = known.unwrap_or_else(|| self.add_service(&name, &key.namespace));
@@ -58,7 +58,7 @@ impl Store {
         if *old.shape() == Shape::Absent {
             return false;
         }
-        let slices = old.slices().into();
+        let slices = old.slices().to_vec();
         let entry = Entry::new(Shape::Absent, Arc::default(), &[], slices);
         self.set_entry(service, entry);
         self.lead_from_outside(service, Some(&old));

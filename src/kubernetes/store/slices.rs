@@ -81,7 +81,7 @@ impl Store {
             let place = slices.partition_point(|slice| slice.key() < new.key());
             slices.insert(place, new.clone());
         }
-        self.set_entry(service, entry.with_slices(slices.into()));
+        self.set_entry(service, entry.with_slices(slices));
         let before = addresses(old);
         let after = addresses(new);
         for address in after.difference(&before) {

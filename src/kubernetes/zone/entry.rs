@@ -2,6 +2,7 @@
 
 use super::addresses::Addresses;
 use super::external::External;
+use super::few::Few;
 use super::slice::Slice;
 use crate::kubernetes::object::Port;
 use arc_swap::ArcSwap;
@@ -46,7 +47,7 @@ pub struct Entry {
     v4: Option<Addresses<Ipv4Addr>>,
     v6: Option<Addresses<Ipv6Addr>>,
     /// in the order of their names
-    slices: Box<[Arc<Slice>]>,
+    slices: Few<Arc<Slice>>,
     /// what leads to it from outside the cluster
     external: Option<Box<External>>,
     ready: u32,
@@ -205,7 +206,7 @@ impl Namespace {
 impl Entry {
     /// A name that nothing gives yet.
     pub(in crate::kubernetes) fn void() -> Self {
-        Self::new(Shape::Absent, Arc::default(), &[], Box::default())
+        Self::new(Shape::Absent, Arc::default(), &[], Vec::new())
     }
 
     /// A Service with these addresses, if it is a [`Shape::ClusterIp`], and these endpoints.
@@ -213,7 +214,7 @@ impl Entry {
         shape: Shape,
         ports: Arc<[Port]>,
         cluster_ips: &[IpAddr],
-        slices: Box<[Arc<Slice>]>,
+        slices: Vec<Arc<Slice>>,
     ) -> Self {
         let v4 = Addresses::of(|| cluster_ips.iter().copied().filter_map(as_v4));
         let v6 = Addresses::of(|| cluster_ips.iter().copied().filter_map(as_v6));
@@ -222,7 +223,7 @@ impl Entry {
             ports,
             v4,
             v6,
-            slices: Box::default(),
+            slices: Vec::new().into(),
             external: None,
             ready: 0,
             not_ready: 0,
@@ -231,7 +232,7 @@ impl Entry {
     }
 
     /// The same Service with other endpoints.
-    pub(in crate::kubernetes) fn with_slices(&self, slices: Box<[Arc<Slice>]>) -> Self {
+    pub(in crate::kubernetes) fn with_slices(&self, slices: Vec<Arc<Slice>>) -> Self {
         let addresses = || slices.iter().flat_map(|slice| slice.addresses());
         let (v4, v6) = match self.shape {
             Shape::Headless => (
@@ -252,7 +253,7 @@ impl Entry {
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             not_ready,
             external: self.external.clone(),
-            slices,
+            slices: slices.into(),
         }
     }
 
@@ -295,7 +296,7 @@ impl Entry {
     /// Its endpoints, in the order of the slices' names.
     #[must_use]
     pub fn slices(&self) -> &[Arc<Slice>] {
-        &self.slices
+        self.slices.as_slice()
     }
 
     /// How many ready addresses its endpoints have.
@@ -342,12 +343,12 @@ impl Entry {
 
     /// Whether the address leads here.
     pub(in crate::kubernetes) fn holds(&self, address: IpAddr) -> bool {
-        self.has_cluster_ip(address) || self.slices.iter().any(|slice| slice.holds(address))
+        self.has_cluster_ip(address) || self.slices().iter().any(|slice| slice.holds(address))
     }
 
     /// Whether nothing gives the name any more.
     pub(in crate::kubernetes) fn is_void(&self) -> bool {
-        self.shape == Shape::Absent && self.slices.is_empty()
+        self.shape == Shape::Absent && self.slices().is_empty()
     }
 }
 
