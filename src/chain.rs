@@ -248,52 +248,55 @@ pub trait Plugin: Send + Sync {
 
 /// The plugins of one server block, in the order in which a query meets them.
 pub struct Chain {
-    plugins: Box<[Arc<dyn Plugin>]>,
-    /// For each plugin, how many from there on only edit, in a row.
-    editors: Box<[usize]>,
+    links: Box<[Link]>,
+}
+
+/// A plugin in its place.
+struct Link {
+    plugin: Arc<dyn Plugin>,
+    /// How many from here on only edit, in a row.
+    editors: usize,
 }
 
 impl Chain {
     /// A chain of these plugins, first to last.
     #[must_use]
     pub fn new(plugins: Vec<Arc<dyn Plugin>>) -> Arc<Self> {
-        let mut editors = vec![0; plugins.len()];
+        let new = |plugin| Link { plugin, editors: 0 };
+        let mut links: Box<[_]> = plugins.into_iter().map(new).collect();
         let mut in_a_row = 0;
-        for (count, plugin) in editors.iter_mut().zip(&plugins).rev() {
-            in_a_row = if plugin.edits() { in_a_row + 1 } else { 0 };
-            *count = in_a_row;
+        for link in links.iter_mut().rev() {
+            in_a_row = if link.plugin.edits() { in_a_row + 1 } else { 0 };
+            link.editors = in_a_row;
         }
-        Arc::new(Self {
-            plugins: plugins.into(),
-            editors: editors.into(),
-        })
+        Arc::new(Self { links })
     }
 
     /// Whether there is no plugin: such a block refuses.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.plugins.is_empty()
+        self.links.is_empty()
     }
 
     /// The names of the plugins, in order.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.plugins.iter().map(|plugin| plugin.name())
+        self.links.iter().map(|link| link.plugin.name())
     }
 
     /// What one of the plugins knows about a query by a label; see [`Plugin::metadata`].
     #[must_use]
     pub fn metadata(&self, query: &Query<'_>, label: &str) -> Option<Arc<str>> {
-        self.plugins
+        self.links
             .iter()
-            .find_map(|plugin| plugin.metadata(query, label))
+            .find_map(|link| link.plugin.metadata(query, label))
     }
 
     /// Has some plugins edit an outcome, the last one first.
     #[inline]
     fn edit(&self, editors: Range<usize>, query: &Query<'_>, outcome: &mut Outcome) {
-        let editors = self.plugins.get(editors).unwrap_or_default();
-        for plugin in editors.iter().rev() {
-            plugin.edit(query, outcome);
+        let editors = self.links.get(editors).unwrap_or_default();
+        for link in editors.iter().rev() {
+            link.plugin.edit(query, outcome);
         }
     }
 
@@ -316,30 +319,35 @@ impl Next<'_> {
     /// Asks the next plugin. Where there is none the query fails with SERVFAIL, as in CoreDNS.
     #[inline]
     pub fn serve(self, query: &Query<'_>) -> Reply {
-        match self.chain.editors.get(self.at) {
-            Some(0) => self.serve_at(self.at, query),
-            Some(editors) => self.serve_edited(*editors, query),
+        match self.chain.links.get(self.at) {
+            Some(link) if link.editors == 0 => self.ask(link, query),
+            Some(link) => self.serve_edited(link.editors, query),
             None => self.ended(),
         }
     }
 
+    /// Asks the plugin of this link, which stands where this is.
     #[inline]
-    fn serve_at(self, at: usize, query: &Query<'_>) -> Reply {
+    fn ask(self, link: &Link, query: &Query<'_>) -> Reply {
         let next = Next {
             chain: self.chain,
-            at: at + 1,
+            at: self.at + 1,
         };
-        match self.chain.plugins.get(at) {
-            Some(plugin) => plugin.serve(query, next),
-            None => self.ended(),
-        }
+        link.plugin.serve(query, next)
     }
 
     /// Asks the first plugin that does more than edit, and has the `editors` before it edit the
     /// reply: all in one place, as the reply is large.
     fn serve_edited(self, editors: usize, query: &Query<'_>) -> Reply {
         let edited = self.at..self.at + editors;
-        let mut reply = self.serve_at(edited.end, query);
+        let below = Next {
+            chain: self.chain,
+            at: edited.end,
+        };
+        let mut reply = match self.chain.links.get(below.at) {
+            Some(link) => below.ask(link, query),
+            None => below.ended(),
+        };
         reply.edit(self.chain, query, move |chain, query, outcome| {
             chain.edit(edited, query, outcome);
         });
@@ -349,9 +357,8 @@ impl Next<'_> {
     /// The chain ended and nobody answered; told by the name of its last plugin.
     #[cold]
     fn ended(self) -> Reply {
-        let last = self.chain.plugins.len().checked_sub(1);
-        let last = last.and_then(|last| self.chain.plugins.get(last));
-        let name = last.map_or("", |plugin| plugin.name());
+        let last = self.chain.links.last();
+        let name = last.map_or("", |link| link.plugin.name());
         let error = format!("plugin/{name}: no next plugin found");
         Failure::new("", ResponseCode::ServFail, error).into()
     }
@@ -359,7 +366,7 @@ impl Next<'_> {
     /// Whether no plugin follows.
     #[must_use]
     pub fn is_end(self) -> bool {
-        self.at >= self.chain.plugins.len()
+        self.at >= self.chain.links.len()
     }
 
     /// The same rest of the same generation, owned: for a prefetch, a refresh of a stale answer, a

@@ -2,6 +2,8 @@
 //!
 //!     instructions KIND COUNT
 
+#[path = "../support/chain.rs"]
+mod chain;
 #[path = "../support/cluster.rs"]
 mod cluster;
 #[path = "../support/server.rs"]
@@ -46,6 +48,9 @@ const KINDS: [(&str, &str, u8, bool, u8, u8); 6] = [
 const A: u8 = 1;
 const SRV: u8 = 33;
 
+/// Chains of so many plugins that answer from what the Corefile says.
+const CHAINS: [(&str, &str); 2] = [("chain_of_3", chain::THREE), ("chain_of_10", chain::TEN)];
+
 /// Requests of one batch, as callsign reads them.
 const BATCH: u32 = 32;
 
@@ -61,11 +66,20 @@ fn main() {
     if let Some((_, services)) = EVENTS.iter().find(|(name, _)| name == kind) {
         return change(*services, count);
     }
+    if let Some((_, corefile)) = CHAINS.iter().find(|(name, _)| name == kind) {
+        let bed = Bed::of(chain::server(corefile));
+        return ask(bed, &packet(chain::NAME, true), count, (0, 1));
+    }
     let kind = KINDS.iter().find(|(name, ..)| name == kind);
     let (_, name, qtype, edns, rcode, answers) = *kind.expect("a kind");
-    let (mut bed, mut packet) = (Bed::new(), packet(name, edns));
+    let mut packet = packet(name, edns);
     // The type stands behind the header, the labels, each with its length, and the root.
     packet[12 + name.len() + 3] = qtype;
+    ask(Bed::new(), &packet, count, (rcode, answers));
+}
+
+/// Asks so many times, and expects this response code and number of records.
+fn ask(mut bed: Bed, packet: &[u8], count: u32, (rcode, answers): (u8, u8)) {
     let mut out = Vec::with_capacity(4096);
     let mut batch = bed.batch();
     for number in 0..count {
@@ -73,9 +87,9 @@ fn main() {
             drop(batch);
             batch = bed.batch();
         }
-        bed.ask(&packet, &mut out);
+        bed.ask(packet, &mut out);
         let told = (out.get(3).map(|byte| byte & 0xf), out.get(7).copied());
-        assert_eq!(told, (Some(rcode), Some(answers)), "{name}");
+        assert_eq!(told, (Some(rcode), Some(answers)));
     }
 }
 

@@ -1,5 +1,5 @@
-//! The sample cluster behind kubeadm's chain, without a socket of its own: what a UDP thread calls
-//! for every request.
+//! The sample cluster behind kubeadm's chain, or another listener, without a socket of its own: what
+//! a UDP thread calls for every request.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -61,10 +61,7 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) fn new() -> Self {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime = runtime();
         let upstream = upstream();
         let text = COREFILE.replace("UPSTREAM", &upstream.to_string());
         let input = Input::text("Corefile", text.as_str());
@@ -104,16 +101,26 @@ impl Bed {
         let blocks = plan.sites.iter().map(|site| site.block.clone());
         // The cluster's state lives for as long as somebody keeps it.
         std::mem::forget(plan.shared);
+        let server = Server::new("dns://:53", (0, 1), blocks, false, observer);
         Self {
-            server: Server::new("dns://:53", (0, 1), blocks, false, observer),
             runtime,
+            _stop: stop.drop_guard(),
+            ..Self::of(server)
+        }
+    }
+
+    /// A listener with no task beside it.
+    pub(crate) fn of(server: Arc<Server>) -> Self {
+        Self {
+            server,
+            runtime: runtime(),
             arrival: Arrival {
                 client: ([127, 0, 0, 1], 40_000).into(),
                 local: ([127, 0, 0, 1], 53).into(),
                 transport: Transport::Udp,
                 now: tokio::time::Instant::now(),
             },
-            _stop: stop.drop_guard(),
+            _stop: CancellationToken::new().drop_guard(),
         }
     }
 
@@ -135,6 +142,11 @@ impl Bed {
             Handled::Silent | Handled::Transfer(..) => {}
         }
     }
+}
+
+fn runtime() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime")
 }
 
 /// A question for an address, with or without an OPT of 1232 bytes.

@@ -128,13 +128,18 @@ impl Plugin for Header {
         "header"
     }
 
+    /// Without a rule for queries.
+    fn edits(&self) -> bool {
+        self.rules.query.is_none()
+    }
+
+    fn edit(&self, query: &Query<'_>, outcome: &mut Outcome) {
+        self.rules.answer(query, outcome);
+    }
+
     #[inline]
     fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
-        let Some(change) = self.rules.query else {
-            let mut reply = next.serve(query);
-            reply.edit(&self.rules, query, Rules::answer);
-            return reply;
-        };
+        let change = self.rules.query.unwrap_or_default();
         let request = Request {
             flags: change.apply(query.request.flags),
             ..*query.request

@@ -128,8 +128,9 @@ impl Local {
         let name_bytes = name.as_bytes();
         let is_longer = name_bytes.len() > LOCALHOST.len();
         let label = LOCALHOST.strip_suffix(b"\0").unwrap_or_default();
-        is_longer
-            && (self.prefix && name_bytes.starts_with(label) || name.is_in(self.localhost.view()))
+        // The first byte tells most names apart, without a call.
+        let has_label = name_bytes.first() == label.first() && name_bytes.starts_with(label);
+        is_longer && (self.prefix && has_label || name.is_in(self.localhost.view()))
     }
 
     /// The answer for such a name.

@@ -154,6 +154,10 @@ impl Plugin for Rewrite {
 
     fn serve(&self, query: &Query<'_>, next: Next<'_>) -> Reply {
         let state = &self.state;
+        // Most questions are none of any rule's: nothing is copied and no text made for them.
+        if state.passes(query) {
+            return next.serve(query);
+        }
         let mut change = Change::of(query);
         let steps = match state.apply(&mut change) {
             Ok(steps) => steps,
@@ -191,6 +195,12 @@ impl State {
             }
         }
         Ok(steps)
+    }
+
+    /// Whether it is plain at once that no rule takes the question.
+    #[inline]
+    fn passes(&self, query: &Query<'_>) -> bool {
+        self.rules.iter().all(|rule| rule.passes(query)) && !self.tells_options(query)
     }
 
     fn tells_options(&self, query: &Query<'_>) -> bool {
@@ -242,6 +252,20 @@ impl Rule {
             }
             Action::Cname(rule) => takes(rule.does_something()),
             Action::NoMetadata => takes(false),
+        }
+    }
+
+    /// Whether it is plain at once that it does not take a question that no rule has changed.
+    #[inline]
+    fn passes(&self, query: &Query<'_>) -> bool {
+        match &self.action {
+            Action::Name(rule) => rule.passes(query.lower),
+            Action::Ttl(names, ..) | Action::Rcode(names, ..) => !names.may_match(query.lower),
+            Action::Type(from, _) => query.qtype != *from,
+            Action::Class(from, _) => query.qclass != *from,
+            Action::Cname(rule) => !rule.does_something(),
+            Action::Edns(_) => false,
+            Action::NoMetadata => true,
         }
     }
 

@@ -8,7 +8,7 @@ use super::substitution::{Kind, Match, Substitution, Template};
 use super::{Change, NAME, Undo};
 use crate::chain::Failure;
 use crate::corefile::{Diagnostic, Token};
-use crate::name::Name;
+use crate::name::{Name, NameRef};
 use crate::plugin::pattern;
 
 /// How answer rules are written.
@@ -47,6 +47,12 @@ enum Place {
 }
 
 impl NameRule {
+    /// Whether it is plain at once that the rule does not take a name in lower case.
+    #[inline]
+    pub(super) fn passes(&self, name: NameRef<'_>) -> bool {
+        !self.question.may_apply(name)
+    }
+
     /// Renames the question.
     pub(super) fn apply(&self, change: &mut Change<'_>) -> Result<Option<Undo>, Box<Failure>> {
         let Some(text) = self.question.apply(change.text()) else {

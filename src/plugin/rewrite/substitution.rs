@@ -2,6 +2,8 @@
 
 use regex::{Captures, Regex};
 
+use crate::name::NameRef;
+
 /// How a rule compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -20,6 +22,16 @@ pub(super) enum Match {
     Suffix(String),
     Substring(String),
     Regex(Regex),
+}
+
+/// Whether bytes of a name start like a text, whose dots may stand for any byte; from a backslash on
+/// it is not looked at.
+#[inline]
+fn looks_like(bytes: &[u8], text: &str) -> bool {
+    let mut bytes = bytes.iter();
+    let is_next = |told| matches!(bytes.next(), Some(byte) if told == b'.' || told == *byte);
+    let mut text = text.bytes().take_while(|told| *told != b'\\');
+    text.all(is_next)
 }
 
 /// The texts that a rule takes, and what it makes of them.
@@ -66,6 +78,27 @@ impl Match {
         }
     }
 
+    /// Whether the text of a name in lower case may be taken, told from its bytes: where it says no,
+    /// no text needs to be made.
+    #[inline]
+    pub(super) fn may_match(&self, name: NameRef<'_>) -> bool {
+        // The text of a name is its bytes from the first letter on, with dots in the place of the
+        // lengths and of the root; but for escapes, which only a text with a backslash is like.
+        let bytes = name.as_bytes().get(1..).unwrap_or_default();
+        match self {
+            _ if bytes.is_empty() => true,
+            Self::Exact(from) | Self::Prefix(from) => looks_like(bytes, from),
+            Self::Suffix(from) => {
+                let cut = bytes.len().checked_sub(from.len());
+                let part = cut.and_then(|cut| bytes.get(cut..));
+                // It may begin with the last digits of an escape.
+                let is_odd = || from.starts_with(|first: char| first.is_ascii_digit());
+                part.is_some_and(|part| looks_like(part, from)) || is_odd() || from.contains('\\')
+            }
+            Self::Substring(_) | Self::Regex(_) => true,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Self::Exact(from) | Self::Prefix(from) | Self::Suffix(from) | Self::Substring(from) => {
@@ -79,6 +112,12 @@ impl Match {
 impl Substitution {
     pub(super) fn new(from: Match, to: Template) -> Self {
         Self { from, to }
+    }
+
+    /// Whether the text of a name in lower case may be taken; see [`Match::may_match`].
+    #[inline]
+    pub(super) fn may_apply(&self, name: NameRef<'_>) -> bool {
+        self.from.may_match(name)
     }
 
     /// Whether one side of it is empty, which nothing is made of.
@@ -181,5 +220,67 @@ impl Template {
 fn push_literal(parts: &mut Vec<Part>, literal: &mut String) {
     if !literal.is_empty() {
         parts.push(Part::Literal(std::mem::take(literal)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::NameText;
+    use crate::testing::n;
+
+    #[test]
+    fn a_rule_that_passes_a_names_bytes_does_not_take_its_text() {
+        let names = [
+            ".",
+            "org.",
+            "example.org.",
+            "a.example.org.",
+            "aexample.org.",
+            "a\\.example.org.",
+            "a\\000b.org.",
+            "\\000.",
+            "b\\\\.org.",
+        ];
+        let texts = [
+            "",
+            ".",
+            "a",
+            "a.",
+            "org",
+            "org.",
+            ".org.",
+            "g.",
+            "example.org.",
+            "a.example.org.",
+            "a\\.example.org.",
+            "a\\",
+            "\\.example.org.",
+            "00b.org.",
+            "\\000b.org.",
+            "\\000.",
+            "000.",
+            "\\\\.org.",
+            "b\\\\.org.",
+            "net.",
+            "exa",
+            "x.example.org.",
+        ];
+        let mut passed = 0;
+        for name in names.map(n) {
+            let text = NameText::from(name.view());
+            for from in texts.map(str::to_owned) {
+                for rule in [
+                    Match::Exact(from.clone()),
+                    Match::Prefix(from.clone()),
+                    Match::Suffix(from.clone()),
+                ] {
+                    let may = rule.may_match(name.view());
+                    assert!(may || !rule.matches(text.as_str()), "{rule:?} {name}");
+                    passed += usize::from(!may);
+                }
+            }
+        }
+        assert!(passed > 200, "{passed}");
     }
 }
