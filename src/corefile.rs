@@ -40,7 +40,7 @@ pub use lexer::Token;
 pub use place::{Import, Origin, Place, Source};
 pub use tree::{Directive, ServerBlock, Zone};
 pub use value::HostPort;
-pub(crate) use value::parse_duration;
+pub(crate) use value::{is_host_name, parse_duration};
 
 /// What a Corefile without a server block stands for, as in CoreDNS.
 const DEFAULT: &str = ". {\n    whoami\n    log\n}\n";

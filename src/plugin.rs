@@ -52,7 +52,7 @@ pub mod view;
 pub mod whoami;
 
 use crate::corefile::Directive;
-pub use advice::{advised, is_swallowed};
+pub use advice::{advised, is_swallowed, is_unknown_option};
 use setup::{Setup, SetupError};
 
 /// A directive and the plugin behind it.

@@ -78,7 +78,8 @@ impl Token {
     /// An address to listen on, `[HOST]:PORT`.
     ///
     /// # Errors
-    /// The port is missing or no number, or the brackets and colons do not fit.
+    /// The port is missing or no number, the host neither an address nor a name, or the brackets and
+    /// colons do not fit.
     pub fn listen_address(&self) -> Result<HostPort, Diagnostic> {
         let expected = "[ADDRESS]:PORT, like :8080 or 127.0.0.1:8080";
         let error = |reason| {
@@ -86,6 +87,9 @@ impl Token {
                 .expected(expected, format_args!("'{}'", self.text()))
         };
         let (host, port) = split_host_port(self.text()).map_err(error)?;
+        if !may_be_here(host) {
+            return Err(error("no such host"));
+        }
         let known = SERVICES.iter().find(|(name, _)| *name == port);
         let port = match (port, known) {
             // Of the kernel's choice.
@@ -99,13 +103,15 @@ impl Token {
         })
     }
 
-    /// The warning for what would be an address to listen on, were its port one. CoreDNS finds that out
-    /// when it listens, and serves names without that address.
+    /// The warning for what would be an address to listen on, were its host and its port such. CoreDNS
+    /// finds that out when it listens, and serves names without that address.
     #[must_use]
     pub fn odd_port(&self) -> Option<Diagnostic> {
-        let is_odd = split_host_port(self.text()).is_ok() && self.listen_address().is_err();
-        let message = format!("{} has no port: nothing is served there", self.text());
+        let (host, _) = split_host_port(self.text()).ok()?;
+        let lacks = if may_be_here(host) { "port" } else { "host" };
+        let message = format!("{} has no {lacks}: nothing is served there", self.text());
         let help = "write [ADDRESS]:PORT with a port up to 65535";
+        let is_odd = self.listen_address().is_err();
         is_odd.then(|| Diagnostic::warning(message).at(self.place()).help(help))
     }
 
@@ -124,14 +130,38 @@ impl Token {
             Ok((host, port)) => (host, port.parse().map_err(|_| error())?),
             Err(_) => (text, default_port),
         };
-        // The zone of an IPv6 address says which link; what it is called is the system's affair.
-        let address = host.rsplit_once('%').map_or(host, |(address, _)| address);
-        address.parse::<IpAddr>().map_err(|_| error())?;
+        without_zone(host).parse::<IpAddr>().map_err(|_| error())?;
         Ok(HostPort {
             host: host.to_owned(),
             port,
         })
     }
+}
+
+/// Whether text can be the name of a host (RFC 1123, 2.1): no path, no address that is mistyped.
+pub(crate) fn is_host_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_label = |label: &str| {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let at_edge = label.starts_with('-') || label.ends_with('-');
+        (1..=63).contains(&label.len()) && label.bytes().all(is_letter) && !at_edge
+    };
+    let last_is_number = name
+        .rsplit('.')
+        .next()
+        .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    name.len() <= 253 && name.split('.').all(is_label) && !last_is_number
+}
+
+/// Whether a host may be one of this machine's addresses: none is all of them.
+fn may_be_here(host: &str) -> bool {
+    host.is_empty() || without_zone(host).parse::<IpAddr>().is_ok() || is_host_name(host)
+}
+
+/// An address without the zone of an IPv6 one, which says which link; what that is called is the
+/// system's affair.
+fn without_zone(host: &str) -> &str {
+    host.rsplit_once('%').map_or(host, |(address, _)| address)
 }
 
 /// Ports that go by a name in Go on any system, as far as anybody might listen on them here.

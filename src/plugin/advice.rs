@@ -71,7 +71,13 @@ pub fn advised(error: Diagnostic, plugin: Option<&str>) -> Diagnostic {
 #[must_use]
 pub fn is_swallowed(error: &Diagnostic) -> bool {
     let word = error.place().and_then(word);
-    is_unknown(error.message()) && word.is_some_and(is_directive)
+    is_unknown_option(error) && word.is_some_and(is_directive)
+}
+
+/// Whether an error is about an option that a plugin does not have.
+#[must_use]
+pub fn is_unknown_option(error: &Diagnostic) -> bool {
+    is_unknown(error.message())
 }
 
 /// The messages that plugins have for an option that they do not have, as CoreDNS's do.

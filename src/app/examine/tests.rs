@@ -38,6 +38,15 @@ fn all_errors_are_told_in_the_order_of_the_file() {
             ],
         ),
         (
+            "behind a directive that stands as an option, but for what are options of others",
+            ". {\n cache {\n success 5\n forward . 192.0.2.1 {\n max_fails 2\n }\n denial 5 x\n log\n }\n whoami x\n}\n",
+            vec![
+                "4:2: error: plugin/cache: unknown property 'forward'",
+                "7:11: error: plugin/cache: invalid number \"x\"",
+                "10:9: error: plugin/whoami: Wrong argument count or unexpected line ending after 'x'",
+            ],
+        ),
+        (
             "several occurrences of one directive",
             ". {\n cache 0\n cache 30\n cache 30 {\n bogus\n }\n whoami\n}\n",
             vec![

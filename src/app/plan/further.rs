@@ -4,13 +4,14 @@
 //! line, and so tells the next one, until nothing is left to tell.
 
 use crate::corefile::{Diagnostic, Directive, Place, Token};
-use crate::plugin::is_swallowed;
+use crate::plugin::{is_swallowed, is_unknown_option};
 
 /// So many errors of one directive are told.
 const MOST: usize = 20;
 
 /// All errors of a directive whose setup failed with `first`, that one first. `set_up` tries a
-/// directive. Behind a `}` that is missing nothing is told.
+/// directive. Behind a directive that stands as an option, for want of a `}` above it, options that
+/// there are not are not told: they are those of other directives.
 pub(super) fn errors(
     directive: &Directive,
     first: Diagnostic,
@@ -18,23 +19,28 @@ pub(super) fn errors(
 ) -> Vec<Diagnostic> {
     let mut touched = Vec::new();
     let mut rest = without(directive, first.place(), &mut touched);
+    let mut last = first.clone();
+    let mut swallows = is_swallowed(&first);
     let mut errors = vec![first];
     while let Some(directive) = rest
         && errors.len() < MOST
-        && !errors.last().is_some_and(is_swallowed)
     {
         let Err(error) = set_up(&directive) else {
             break;
         };
         // What stands on the line of a brace is not left out with it.
-        if errors.last().is_some_and(|last| last.is_same(&error)) {
+        if last.is_same(&error) {
             break;
         }
+        last = error.clone();
         rest = match is_about_what_was_left_out(&directive, &error, &touched) {
             Some(name) => directive.without_line(name),
             None => {
                 let rest = without(&directive, error.place(), &mut touched);
-                errors.push(error);
+                if !(swallows && is_unknown_option(&error)) {
+                    swallows |= is_swallowed(&error);
+                    errors.push(error);
+                }
                 rest
             }
         };

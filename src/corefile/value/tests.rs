@@ -122,7 +122,13 @@ fn listen_addresses_have_a_port() {
     for (text, port) in [(":", 0), (":http", 80), ("localhost:domain", 53)] {
         assert_eq!(word(text).listen_address().unwrap().port, port, "{text}");
     }
-    for (text, is_odd) in [(":65536", true), (":-1", true), (":x", true), ("x", false)] {
+    for (text, is_odd) in [
+        (":65536", true),
+        (":-1", true),
+        (":x", true),
+        ("5:", true),
+        ("x", false),
+    ] {
         assert_eq!(word(text).odd_port().is_some(), is_odd, "{text}");
     }
     for (text, reason) in [
@@ -136,6 +142,10 @@ fn listen_addresses_have_a_port() {
         ("a]:1", "unexpected bracket in address"),
         (":x", "invalid port"),
         (":65536", "invalid port"),
+        ("5:", "no such host"),
+        ("5:8080", "no such host"),
+        ("1.2.3.256:8080", "no such host"),
+        ("-a:8080", "no such host"),
     ] {
         assert_eq!(
             message(word(text).listen_address()),
@@ -167,5 +177,27 @@ fn an_address_of_another_machine_may_leave_out_the_port() {
     ] {
         let expected = format!("must specify an IP address: `{text}'");
         assert_eq!(message(word(text).address(53)), expected);
+    }
+}
+
+#[test]
+fn host_names() {
+    for (text, is_name) in [
+        ("dns.example.org", true),
+        ("dns.example.org.", true),
+        ("kube-dns", true),
+        ("my_dns.svc", true),
+        ("a-.example.org", false),
+        ("-5s", false),
+        ("1.5.-1", false),
+        ("5", false),
+        ("10.0.0.256", false),
+        ("a27.0.0.1", false),
+        ("/etc/resolv.conf", false),
+        ("a..b", false),
+        ("", false),
+        (".", false),
+    ] {
+        assert_eq!(is_host_name(text), is_name, "{text:?}");
     }
 }

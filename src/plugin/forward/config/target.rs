@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use rustls::pki_types::ServerName;
 
 use super::{MOST_TARGETS, Stanza, Target, TargetReader, TargetTls};
-use crate::corefile::{Diagnostic, MAX_FILE_BYTES, Token};
-use crate::plugin::forward::address::{self, Host, Scheme, Written, is_host_name};
+use crate::corefile::{Diagnostic, MAX_FILE_BYTES, Token, is_host_name};
+use crate::plugin::forward::address::{self, Host, Scheme, Written};
 use crate::plugin::forward::multiplex::Protocol;
 use crate::plugin::forward::resolv_conf;
 use crate::plugin::forward::tls::{ClientTls, TlsFiles};
