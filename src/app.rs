@@ -451,22 +451,6 @@ pub fn load(conf: &Conf) -> Result<Corefile, Errors> {
     Corefile::load(input, &System, &known)
 }
 
-/// Everything but start: whether a Corefile's text can be used.
-///
-/// # Errors
-/// All that is wrong with it.
-pub fn check(text: &str, settings: &Arc<Settings>) -> Result<(), Errors> {
-    let conf = Conf::Text("Corefile", text.to_owned());
-    let inputs = Inputs {
-        dns_port: 53,
-        metrics: Arc::default(),
-        settings: settings.clone(),
-        previous: HashMap::new(),
-        environment: &System,
-    };
-    plan::plan(&load(&conf)?, inputs).map(|_| ())
-}
-
 /// The sites of each address, interface names resolved.
 fn group(sites: Vec<Site>) -> Result<BTreeMap<ListenKey, Vec<Site>>, StartError> {
     let mut groups: BTreeMap<ListenKey, Vec<Site>> = BTreeMap::new();
