@@ -41,6 +41,8 @@ pub struct Store {
     lists: HashMap<Kind, u32, RandomState>,
     /// the cluster of a snapshot, until it is known whether it is this one
     snapshot_of: Option<Arc<str>>,
+    /// whether the event changes what leads to Services from outside the cluster
+    is_outside: bool,
     /// whether what it holds are Services of several clusters
     of_imports: bool,
     /// whether the topology zones of endpoints are kept
@@ -85,6 +87,7 @@ fn of_zone(zone: Arc<Zone>) -> Store {
         names: Pool::new(),
         lists: HashMap::default(),
         snapshot_of: None,
+        is_outside: false,
         of_imports: false,
         with_zones: false,
         with_labels: false,
@@ -139,6 +142,9 @@ impl Store {
         };
         if is_visible {
             self.zone.touch(now);
+        }
+        if std::mem::take(&mut self.is_outside) {
+            self.zone.touch_outside(now);
         }
         if let Some(kind) = synced {
             self.zone.set_synced(kind);
@@ -232,6 +238,7 @@ impl Store {
         namespace.set_list(self.list(Kind::Namespace));
         let is_new = !namespace.set_exists(true);
         count(&self.zone.counts.namespaces, 0, usize::from(is_new));
+        self.is_outside |= is_new;
         is_new
     }
 
@@ -239,6 +246,7 @@ impl Store {
         let existed = namespace.set_exists(false);
         count(&self.zone.counts.namespaces, usize::from(existed), 0);
         self.drop_if_void(namespace);
+        self.is_outside |= existed;
         existed
     }
 

@@ -62,6 +62,7 @@ pub struct Zone {
     pub(super) pods: ByAddress<Pod>,
     pub(super) counts: Counts,
     serial: AtomicU32,
+    serial_outside: AtomicU32,
     changes: AtomicU64,
     /// when the snapshot was taken that is served, Unix time in seconds; 0 where none is
     snapshot: AtomicU32,
@@ -129,6 +130,7 @@ impl Zone {
             pods: ByAddress::new(),
             counts: Counts::default(),
             serial: AtomicU32::new(0),
+            serial_outside: AtomicU32::new(0),
             changes: AtomicU64::new(0),
             snapshot: AtomicU32::new(0),
             cluster: Mutex::default(),
@@ -179,6 +181,13 @@ impl Zone {
         self.serial.load(Relaxed)
     }
 
+    /// The same of changes of what leads to Services from outside the cluster by their own addresses:
+    /// there, endpoints come and go unseen.
+    #[must_use]
+    pub fn serial_outside(&self) -> u32 {
+        self.serial_outside.load(Relaxed)
+    }
+
     /// How many changes there were that a reader can see, those of imports included.
     #[must_use]
     pub fn changes(&self) -> u64 {
@@ -190,6 +199,13 @@ impl Zone {
     #[must_use]
     pub fn has_synced(&self) -> bool {
         self.unsynced().next().is_none()
+    }
+
+    /// Whether all of a cluster is known, be it from a snapshot. Who takes a copy of the whole must not
+    /// be given a part.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.has_synced() || self.snapshot().is_some()
     }
 
     /// The kinds whose first list is not yet complete.
@@ -269,6 +285,10 @@ impl Zone {
     pub(super) fn touch(&self, now: u32) {
         self.serial.store(now, Relaxed);
         self.changes.fetch_add(1, Release);
+    }
+
+    pub(super) fn touch_outside(&self, now: u32) {
+        self.serial_outside.store(now, Relaxed);
     }
 
     pub(super) fn set_synced(&self, kind: Kind) {

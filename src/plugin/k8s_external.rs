@@ -9,6 +9,7 @@ use hickory_proto::rr::RecordType;
 use super::fall::Fall;
 use super::kubernetes::Cluster;
 use super::setup::{Setup, SetupError};
+use super::transfer::Transfers;
 use crate::answer::{Answer, Data, ExtendedError, NameSpec, Origin, RecordSet, Section};
 use crate::chain::{Failure, Next, Plugin, Reply};
 use crate::corefile::{Cursor, Diagnostic};
@@ -21,6 +22,7 @@ use lookup::{Found, Lookup};
 mod led;
 mod lookup;
 mod records;
+mod transfer;
 
 /// The directive's name.
 const NAME: &str = "k8s_external";
@@ -45,12 +47,15 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     }
     let place = setup.directive.tokens().first();
     let place = place.map(|word| word.place().to_string());
-    let cluster = setup.want();
-    setup.push(External(Arc::new(State {
+    let state = Arc::new(State {
         config,
-        cluster,
+        cluster: setup.want(),
         place: place.unwrap_or_default().into(),
-    })));
+    });
+    if let Some(transfers) = Transfers::of(setup) {
+        transfers.offer(Arc::new(transfer::Zones(state.clone())));
+    }
+    setup.push(External(state));
     Ok(())
 }
 
@@ -168,12 +173,7 @@ impl Plugin for External {
         if state.is_below_apex(head) {
             return state.below_apex(query, zone, head, cluster).into();
         }
-        let lookup = Lookup {
-            cluster,
-            zone: zone.name,
-            first: self.0.config.zones.first().unwrap_or(zone.name),
-            headless: state.config.headless,
-        };
+        let lookup = state.lookup(zone.name, cluster);
         match state.find(query, head, &lookup) {
             Found::Targets(targets) => records::answer(state, query, zone, &lookup, targets),
             Found::NoData => state
@@ -215,6 +215,15 @@ impl State {
         let apex: Vec<&[u8]> = apex.view().labels().collect();
         let labels: Vec<&[u8]> = Labels::of_head(head).collect();
         labels.ends_with(&apex)
+    }
+
+    fn lookup<'a>(&'a self, zone: &'a Name, cluster: &'a Cluster) -> Lookup<'a> {
+        Lookup {
+            cluster,
+            zone,
+            first: self.config.zones.first().unwrap_or(zone),
+            headless: self.config.headless,
+        }
     }
 
     /// What the name holds for the type of the question.

@@ -21,8 +21,13 @@ use crate::zone::Zone;
 
 mod messages;
 mod notify;
+mod portion;
+#[cfg(test)]
+pub(super) mod testkit;
 
 use messages::Messages;
+
+pub use portion::Portion;
 
 /// The directive's name.
 const NAME: &str = "transfer";
@@ -51,6 +56,8 @@ pub enum Exported {
 pub struct Snapshot {
     /// The serial of its SOA record.
     pub serial: u32,
+    /// Who has a later serial keeps what he has (RFC 1995, 2), as who has this one does.
+    pub keeps_newer: bool,
     /// All its records, section and order of no meaning but for the first one: it is the SOA record.
     /// It is not repeated at the end; the transfer does that. Taken as the client takes them, in
     /// portions of any size.
@@ -157,6 +164,7 @@ impl Exported {
         zone.map_or(Self::NotYet, |zone| {
             Self::Zone(Snapshot {
                 serial: zone.serial(),
+                keeps_newer: false,
                 records: Box::new(std::iter::once(zone.records().clone())),
             })
         })

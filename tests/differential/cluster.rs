@@ -154,6 +154,7 @@ fn run(
     match variant.depth {
         Depth::Transfers => servers.transfer_all(variant.zones, &names)?,
         Depth::TransfersOfPart => servers.transfer_part(variant.zones)?,
+        Depth::TransfersOutside => servers.transfer_outside(variant.zones, &names)?,
         depth => servers.ask_all(&names, depth, sample)?,
     }
     if servers.compared.answered == 0 {

@@ -85,6 +85,7 @@ impl Store {
         count(&counts.services, is_there(&old), is_there(&entry));
         count(&counts.endpoints, ready(&old), ready(&entry));
         count(&counts.not_ready, not_ready(&old), not_ready(&entry));
+        self.is_outside |= !old.is_same_outside(&entry);
         let is_void = entry.is_void();
         service.set(Arc::new(entry));
         if is_void {

@@ -160,6 +160,77 @@ fn only_what_a_reader_can_see_moves_the_serial() {
 }
 
 #[test]
+fn only_what_is_seen_from_outside_moves_the_serial_outside() {
+    let objects = "
+        namespace a
+        service a/in 10.96.0.1 http:80/TCP
+        service a/out 10.96.0.2 http:80/TCP @192.0.2.1
+        service a/db None
+        slice a/out-1 out http:8080/TCP | 10.0.0.1
+    ";
+    let cases = [
+        (
+            "another address",
+            "service a/out 10.96.0.2 http:80/TCP @192.0.2.2",
+            7,
+        ),
+        (
+            "a host name",
+            "service a/out 10.96.0.2 http:80/TCP @192.0.2.1,x.example",
+            7,
+        ),
+        ("none any more", "service a/out 10.96.0.2 http:80/TCP", 7),
+        (
+            "a port",
+            "service a/out 10.96.0.2 http:81/TCP @192.0.2.1",
+            7,
+        ),
+        (
+            "a first address",
+            "service a/in 10.96.0.1 http:80/TCP @192.0.2.3",
+            7,
+        ),
+        ("a new Service", "service a/new 10.96.0.3 @192.0.2.3", 7),
+        ("a new namespace", "namespace b", 7),
+        (
+            "the same",
+            "service a/out 10.96.0.2 http:80/TCP @192.0.2.1",
+            0,
+        ),
+        (
+            "an address inside",
+            "service a/out 10.96.0.9 http:80/TCP @192.0.2.1",
+            0,
+        ),
+        ("a port inside", "service a/in 10.96.0.1 http:81/TCP", 0),
+        ("a Service inside", "service a/new 10.96.0.3 http:80/TCP", 0),
+        (
+            "an endpoint",
+            "slice a/out-1 out http:8080/TCP | 10.0.0.2",
+            0,
+        ),
+        (
+            "an endpoint of a headless Service",
+            "slice a/db-1 db x:1/TCP | 10.0.0.2",
+            0,
+        ),
+        ("a pod", "pod a/x 10.0.0.1", 0),
+    ];
+    for (name, line, serial) in cases {
+        let (mut store, zone) = cluster(objects);
+        change(&mut store, line, 7);
+        assert_eq!(zone.serial_outside(), serial, "{name}");
+    }
+    let (mut store, zone) = cluster(objects);
+    delete(&mut store, Kind::Service, "a/in", 7);
+    assert_eq!(zone.serial_outside(), 0);
+    delete(&mut store, Kind::Service, "a/out", 8);
+    assert_eq!(zone.serial_outside(), 8);
+    delete(&mut store, Kind::Namespace, "a", 9);
+    assert_eq!(zone.serial_outside(), 9);
+}
+
+#[test]
 fn what_goes_moves_the_serial_if_it_was_seen() {
     let cases = [
         ("a namespace", Kind::Namespace, "a", 7),

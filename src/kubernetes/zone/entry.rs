@@ -268,6 +268,12 @@ impl Entry {
         self.external.as_deref()
     }
 
+    /// Whether nobody outside the cluster can tell it from the other one by its own addresses.
+    pub(in crate::kubernetes) fn is_same_outside(&self, other: &Self) -> bool {
+        let same_ports = self.external.is_none() || self.ports == other.ports;
+        self.external == other.external && same_ports
+    }
+
     /// What kind of records it has.
     #[must_use]
     pub fn shape(&self) -> &Shape {

@@ -52,4 +52,11 @@ impl Zone {
                 .collect()
         })
     }
+
+    /// All addresses outside the cluster, in their order. For transfers: it goes over the whole
+    /// cluster, locking a part at a time.
+    #[must_use]
+    pub fn external_addresses(&self) -> Vec<IpAddr> {
+        self.externals.addresses()
+    }
 }

@@ -71,6 +71,15 @@ impl<T: Ord> ByAddress<T> {
         }
     }
 
+    /// All addresses, in their order.
+    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+        let mut addresses = Vec::new();
+        self.for_each(|address, _| addresses.push(address));
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+
     /// All addresses, each with all who have it. Parts of the map are locked meanwhile.
     pub(super) fn for_each(&self, mut tell: impl FnMut(IpAddr, &Arc<T>)) {
         self.v4

@@ -70,11 +70,7 @@ impl Zone {
     /// whole cluster, locking a part at a time.
     #[must_use]
     pub fn addresses(&self) -> Vec<IpAddr> {
-        let mut addresses = Vec::new();
-        self.owners.for_each(|address, _| addresses.push(address));
-        addresses.sort_unstable();
-        addresses.dedup();
-        addresses
+        self.owners.addresses()
     }
 
     /// The name servers of the zone: the names and addresses of the Services that have an

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::kubernetes::object::Port;
 use crate::kubernetes::zone::{Entry, Label, Shape};
-use crate::name::{Labels, Name, NameRef};
+use crate::name::{Labels, MAX_LABEL, Name, NameRef};
 use crate::plugin::kubernetes::Cluster;
 
 /// What a name holds.
@@ -36,6 +36,16 @@ pub(super) enum Host {
     Name(Name),
 }
 
+impl Target {
+    /// The name that an SRV record leads to.
+    pub(super) fn owner(&self) -> &Name {
+        match &self.host {
+            Host::Name(host) => host,
+            Host::Address(_) => &self.name,
+        }
+    }
+}
+
 /// Asks the cluster for names in a zone.
 pub(super) struct Lookup<'a> {
     pub(super) cluster: &'a Cluster,
@@ -47,9 +57,9 @@ pub(super) struct Lookup<'a> {
 
 /// A port that is asked for; empty is any.
 #[derive(Clone, Copy, Default)]
-struct Asked<'q> {
-    port: &'q [u8],
-    protocol: &'q [u8],
+pub(super) struct Asked<'q> {
+    pub(super) port: &'q [u8],
+    pub(super) protocol: &'q [u8],
 }
 
 impl Asked<'_> {
@@ -115,15 +125,22 @@ impl Lookup<'_> {
         }
     }
 
-    fn targets(
+    /// Whether a Service is known by its endpoints, as it has no address outside.
+    pub(super) fn is_by_endpoints(&self, entry: &Entry) -> bool {
+        self.headless && entry.external().is_none() && *entry.shape() == Shape::Headless
+    }
+
+    /// What a Service, one of its endpoints or its ports of a kind stands for; `key` is
+    /// `SERVICE.NAMESPACE` in wire form.
+    pub(super) fn targets(
         &self,
         entry: &Arc<Entry>,
         key: &[u8],
         endpoint: Option<&[u8]>,
         asked: Asked<'_>,
     ) -> Vec<Target> {
-        let is_headless = *entry.shape() == Shape::Headless;
-        if self.headless && entry.external().is_none() && (is_headless || endpoint.is_some()) {
+        let is_of_endpoint = self.headless && entry.external().is_none() && endpoint.is_some();
+        if is_of_endpoint || self.is_by_endpoints(entry) {
             return self.endpoints(entry, key, endpoint, asked);
         }
         let Some(external) = entry.external() else {
@@ -191,6 +208,22 @@ impl Lookup<'_> {
         targets
     }
 
+    /// The names of a Service's endpoints in front of its own.
+    pub(super) fn labels(&self, entry: &Entry) -> Vec<Vec<u8>> {
+        let view = &self.cluster.view;
+        let slices = entry.slices().iter().filter(|_| view.endpoints);
+        let labels = slices.flat_map(|slice| {
+            let endpoints = slice.endpoints();
+            let endpoints = endpoints.map(|one| Some(one.label(view.endpoint_pod_names)));
+            let aliases = slice.aliases().iter();
+            endpoints.chain(aliases.map(|one| one.label(view.endpoint_pod_names)))
+        });
+        let labels = labels.flatten();
+        labels
+            .map(|label| label.as_bytes().to_ascii_lowercase())
+            .collect()
+    }
+
     /// The names of an address, below the plugin's first zone.
     pub(super) fn address(&self, address: IpAddr) -> Found {
         let owners = self
@@ -213,18 +246,30 @@ impl Lookup<'_> {
     }
 
     fn name_of_endpoint(&self, label: &[u8], key: &[u8]) -> Option<Name> {
-        let mut head = Vec::with_capacity(1 + label.len() + key.len());
-        // A pod's name may hold dots: as in CoreDNS it is several labels of a target then.
-        for label in label
-            .split(|byte| *byte == b'.')
-            .filter(|label| !label.is_empty())
-        {
-            head.push(u8::try_from(label.len()).ok()?);
-            head.extend_from_slice(label);
-        }
-        head.extend_from_slice(key);
-        below(&head, self.zone)
+        below(&of_endpoint(label, key)?, self.zone)
     }
+}
+
+/// The name of an endpoint in front of the zone; `None` where it is none.
+pub(super) fn of_endpoint(label: &[u8], key: &[u8]) -> Option<Vec<u8>> {
+    // A pod's name may hold dots: as in CoreDNS it is several labels of a target then.
+    let labels = label.split(|byte| *byte == b'.');
+    in_front(labels.filter(|label| !label.is_empty()), key)
+}
+
+/// Labels in front of others; `None` where one is too long.
+pub(super) fn in_front<'l>(
+    labels: impl IntoIterator<Item = &'l [u8]>,
+    rest: &[u8],
+) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    for label in labels {
+        let length = u8::try_from(label.len()).ok();
+        head.push(length.filter(|length| usize::from(*length) <= MAX_LABEL)?);
+        head.extend_from_slice(label);
+    }
+    head.extend_from_slice(rest);
+    Some(head)
 }
 
 /// Labels in front of a zone; `None` where that is too long for a name.

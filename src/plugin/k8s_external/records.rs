@@ -81,68 +81,48 @@ impl State {
     }
 
     fn srv(&self, query: &Query<'_>, cluster: &Cluster, targets: &[Target]) -> Vec<Piece> {
-        let weight = WHOLE_WEIGHT / targets.len().max(1);
-        let weight = u16::try_from(weight).unwrap_or(1).max(1);
-        let (mut records, mut extra) = (Vec::new(), Vec::new());
-        let (mut told, mut glued) = (Vec::new(), Vec::new());
-        for target in targets {
-            let Some(port) = target.port else {
-                continue;
+        let (weight, ports) = ports(targets);
+        let records = ports.into_iter().map(|(target, port)| {
+            let data = Data::Srv {
+                priority: 0,
+                weight,
+                port,
+                target: NameSpec::Full(target.clone()),
             };
-            let name = match &target.host {
-                Host::Name(host) => host,
-                Host::Address(_) => &target.name,
-            };
-            if !told.contains(&(name, port)) {
-                told.push((name, port));
-                let data = Data::Srv {
-                    priority: 0,
-                    weight,
-                    port,
-                    target: NameSpec::Full(name.clone()),
-                };
-                records.push(Piece::Set(RecordSet {
-                    ttl: cluster.ttl,
-                    ..self.set(Section::Answer, NameSpec::QNAME, data)
-                }));
-            }
-            if glued.contains(&(name, &target.host)) {
+            Piece::Set(RecordSet {
+                ttl: cluster.ttl,
+                ..self.set(Section::Answer, NameSpec::QNAME, data)
+            })
+        });
+        let mut pieces: Vec<Piece> = records.collect();
+        let mut glued = Vec::new();
+        for target in targets.iter().filter(|target| target.port.is_some()) {
+            if glued.contains(&(target.owner(), &target.host)) {
                 continue;
             }
-            glued.push((name, &target.host));
+            glued.push((target.owner(), &target.host));
             match &target.host {
                 Host::Name(host) => {
                     for qtype in [RecordType::A, RecordType::AAAA] {
-                        extra.push(Piece::follow(query, Section::Additional, host, qtype));
+                        pieces.push(Piece::follow(query, Section::Additional, host, qtype));
                     }
                 }
                 Host::Address(address) => {
-                    let owner = NameSpec::Full(name.clone());
+                    let owner = NameSpec::Full(target.name.clone());
                     let set = self.set(Section::Additional, owner, of_address(*address));
-                    extra.push(Piece::Set(set));
+                    pieces.push(Piece::Set(set));
                 }
             }
         }
-        if records.is_empty() {
-            return Vec::new();
-        }
-        records.extend(extra);
-        records
+        pieces
     }
 
     fn pointers(&self, targets: &[Target]) -> Vec<Piece> {
-        let mut seen: Vec<&Host> = Vec::new();
-        let mut pieces = Vec::new();
-        for target in targets {
-            if let Host::Name(name) = &target.host
-                && !seen.contains(&&target.host)
-            {
-                seen.push(&target.host);
-                let data = Data::Name(RecordType::PTR, NameSpec::Full(name.clone()));
-                pieces.push(Piece::Set(self.set(Section::Answer, NameSpec::QNAME, data)));
-            }
-        }
-        pieces
+        let pointer = |host: &Name| {
+            let data = Data::Name(RecordType::PTR, NameSpec::Full(host.clone()));
+            Piece::Set(self.set(Section::Answer, NameSpec::QNAME, data))
+        };
+        hosts(targets).map(pointer).collect()
     }
 
     /// The labels of the name server in front of a zone.
@@ -171,21 +151,56 @@ impl State {
     }
 
     pub(super) fn soa(&self, zone: Zone<'_>, cluster: &Cluster, section: Section) -> RecordSet {
-        let mut rdata = Vec::new();
-        for first in [SERVER, MAILBOX] {
-            rdata.extend_from_slice(self.in_zone(first, zone.name).view().as_bytes());
-        }
-        let [refresh, retry, expire] = SOA_TIMES;
-        for number in [
-            cluster.zone.serial(),
-            refresh,
-            retry,
-            expire,
-            self.config.ttl,
-        ] {
-            rdata.extend_from_slice(&number.to_be_bytes());
-        }
+        let rdata = self.soa_rdata(zone.name, self.serial(cluster));
         let data = Data::Other(RecordType::SOA, Arc::from(rdata));
         self.set(section, NameSpec::Full(zone.name.clone()), data)
     }
+
+    /// When a reader could last see a change of the zone's names.
+    pub(super) fn serial(&self, cluster: &Cluster) -> u32 {
+        match self.config.headless {
+            true => cluster.zone.serial(),
+            false => cluster.zone.serial_outside(),
+        }
+    }
+
+    /// The SOA record's data in wire form.
+    pub(super) fn soa_rdata(&self, zone: &Name, serial: u32) -> Vec<u8> {
+        let mut rdata = Vec::new();
+        for first in [SERVER, MAILBOX] {
+            rdata.extend_from_slice(self.in_zone(first, zone).view().as_bytes());
+        }
+        let [refresh, retry, expire] = SOA_TIMES;
+        for number in [serial, refresh, retry, expire, self.config.ttl] {
+            rdata.extend_from_slice(&number.to_be_bytes());
+        }
+        rdata
+    }
+}
+
+/// The weight of SRV records for these, and of each its target and port, once.
+pub(super) fn ports(targets: &[Target]) -> (u16, Vec<(&Name, u16)>) {
+    let weight = WHOLE_WEIGHT / targets.len().max(1);
+    let weight = u16::try_from(weight).unwrap_or(1).max(1);
+    let mut ports = Vec::new();
+    for target in targets {
+        if let Some(port) = target.port
+            && !ports.contains(&(target.owner(), port))
+        {
+            ports.push((target.owner(), port));
+        }
+    }
+    (weight, ports)
+}
+
+/// The host names of these, each once.
+pub(super) fn hosts(targets: &[Target]) -> impl Iterator<Item = &Name> {
+    targets.iter().enumerate().filter_map(|(at, target)| {
+        let mut earlier = targets.iter().take(at);
+        let is_first = earlier.all(|other| other.host != target.host);
+        match &target.host {
+            Host::Name(host) if is_first => Some(host),
+            _ => None,
+        }
+    })
 }

@@ -31,12 +31,7 @@ struct PodPath {
 
 /// Gives other plugins what they want of this one.
 pub(super) fn offer(setup: &mut Setup<'_>, state: &Arc<State>, machine: Vec<Name>) {
-    setup.offer(&Arc::new(Cluster {
-        zone: state.cluster.clone(),
-        view: state.view.clone(),
-        ttl: state.ttl,
-        state: state.clone(),
-    }));
+    setup.offer(&Arc::new(Cluster::of(state)));
     let path: Arc<dyn SearchPath> = Arc::new(PodPath {
         state: state.clone(),
         machine,
@@ -45,6 +40,21 @@ pub(super) fn offer(setup: &mut Setup<'_>, state: &Arc<State>, machine: Vec<Name
 }
 
 impl Cluster {
+    fn of(state: &Arc<State>) -> Self {
+        Self {
+            zone: state.cluster.clone(),
+            view: state.view.clone(),
+            ttl: state.ttl,
+            state: state.clone(),
+        }
+    }
+
+    /// What a directive sees of a zone, on a machine of these addresses.
+    #[cfg(test)]
+    pub(in crate::plugin) fn seen(directive: &str, zone: Arc<Zone>, local: &[&str]) -> Arc<Self> {
+        Arc::new(Self::of(&super::tests::state(directive, zone, local)))
+    }
+
     /// The addresses outside the cluster of the Services that lead to this server; this machine's
     /// own where none does.
     pub(in crate::plugin) fn external_addresses(&self, headless: bool) -> Vec<IpAddr> {

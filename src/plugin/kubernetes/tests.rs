@@ -91,7 +91,7 @@ impl Cluster {
 }
 
 /// The plugin's state of a directive; these are the machine's own addresses.
-fn state(directive: &str, zone: Arc<Zone>, local: &[&str]) -> Arc<State> {
+pub(super) fn state(directive: &str, zone: Arc<Zone>, local: &[&str]) -> Arc<State> {
     let corefile = format!("cluster.local {{\nkubernetes {directive}\n}}");
     let config = set_up(&corefile, NAME, &mut Shared::default(), |setup| {
         Config::parse(setup)

@@ -4,21 +4,20 @@
 //! of which nobody can tell all, are not in it, nor is `dns-version`. A reverse zone has the
 //! addresses that lead somewhere.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use hickory_proto::rr::{DNSClass, RecordType};
+use hickory_proto::rr::RecordType;
 
 use super::records::{SOA, WHOLE_WEIGHT, head};
 use super::{MOST_SOA_TTL, State};
-use crate::answer::{RdataRef, RecordRef, Records, RecordsBuilder, Section};
-use crate::kubernetes::name::{Grammar, name_of_address};
+use crate::answer::{RdataRef, Records};
+use crate::kubernetes::name::Grammar;
 use crate::kubernetes::object::Port;
 use crate::kubernetes::zone::{Addresses, Entry, Label, Service, Shape, Slice, Target, View};
-use crate::name::{MAX_NAME, Name, NameParts, NameRef};
-use crate::plugin::transfer::{Export, Exported, Snapshot};
+use crate::name::{Name, NameRef};
+use crate::plugin::transfer::{Export, Exported, Portion, Snapshot};
 
 /// The zones of a directive.
 pub(super) struct Zones(pub(super) Arc<State>);
@@ -38,13 +37,11 @@ enum Rest {
     Addresses(IntoIter<IpAddr>),
 }
 
-/// Writes records of a zone, each once.
+/// Writes records of a zone with one TTL.
 struct Writer<'z> {
-    zone: NameRef<'z>,
     view: &'z View,
     ttl: u32,
-    written: HashSet<Vec<u8>>,
-    builder: RecordsBuilder,
+    portion: Portion<'z>,
 }
 
 impl Export for Zones {
@@ -52,14 +49,13 @@ impl Export for Zones {
         let state = &self.0;
         let (zone, grammar) = state.zones.iter().find(|(name, _)| name.view() == zone)?;
         let cluster = &state.cluster;
-        // Who gets a part takes it for the whole.
-        if !cluster.has_synced() && cluster.snapshot().is_none() {
+        if !cluster.is_whole() {
             return Some(Exported::NotYet);
         }
         // Before the records, so that a change meanwhile is one after this serial.
         let serial = state.serial(*grammar);
         let rest = if *grammar == Grammar::Reverse {
-            Rest::Addresses(state.addresses(zone))
+            Rest::Addresses(cluster.addresses().into_iter())
         } else {
             let services = state.imports(*grammar).unwrap_or(cluster);
             Rest::Services(services.services(state.view_of(*grammar)).into_iter())
@@ -73,6 +69,7 @@ impl Export for Zones {
         };
         Some(Exported::Zone(Snapshot {
             serial,
+            keeps_newer: false,
             records: Box::new(records.map(Arc::new)),
         }))
     }
@@ -93,13 +90,13 @@ impl Iterator for Portions {
             }
             Rest::Addresses(addresses) => {
                 let address = addresses.next()?;
-                let owner = name_of_address(address);
                 let pointers = self.state.cluster.pointers(&self.state.view, address);
-                let tell = |target: NameRef<'_>| writer.pointer(&owner, target);
+                let (ttl, portion) = (self.state.ttl, &mut writer.portion);
+                let tell = |target: NameRef<'_>| portion.pointer(address, ttl, target);
                 self.state.each_target(&pointers, tell);
             }
         }
-        Some(writer.builder.finish())
+        Some(writer.portion.finish())
     }
 }
 
@@ -113,36 +110,23 @@ impl State {
         writer.ttl = self.ttl;
         let servers = self.name_servers();
         for (name, _) in &servers {
-            if let Some(name) = writer.name(name) {
+            if let Some(name) = writer.portion.name(name) {
                 writer.push(&[], RecordType::NS, &RdataRef::Name(name));
             }
         }
         for (name, address) in servers {
             writer.address(&name, address);
         }
-        writer.builder.finish()
-    }
-
-    /// The addresses of a reverse zone, in their order.
-    fn addresses(&self, zone: &Name) -> IntoIter<IpAddr> {
-        let mut addresses = self.cluster.addresses();
-        addresses.retain(|address| {
-            let mut name = name_of_address(*address);
-            name.push(0);
-            NameRef::parse(&name).is_ok_and(|name| name.is_in(zone.view()))
-        });
-        addresses.into_iter()
+        writer.portion.finish()
     }
 }
 
 impl<'z> Writer<'z> {
     fn new(state: &'z State, grammar: Grammar, zone: NameRef<'z>) -> Self {
         Self {
-            zone,
             view: state.view_of(grammar),
             ttl: state.ttl,
-            written: HashSet::new(),
-            builder: RecordsBuilder::default(),
+            portion: Portion::new(zone),
         }
     }
 
@@ -237,7 +221,7 @@ impl<'z> Writer<'z> {
         let weight = u16::try_from(weight).unwrap_or(u16::MAX);
         // A slice may leave the number out, where every port is meant.
         if port.number > 0
-            && let Some(target) = self.name(target)
+            && let Some(target) = self.portion.name(target)
         {
             let srv = RdataRef::Srv(0, weight, port.number, target);
             self.push(owner, RecordType::SRV, &srv);
@@ -245,47 +229,10 @@ impl<'z> Writer<'z> {
     }
 
     fn address(&mut self, owner: &[u8], address: IpAddr) {
-        match address {
-            IpAddr::V4(address) => self.push(owner, RecordType::A, &RdataRef::A(address)),
-            IpAddr::V6(address) => self.push(owner, RecordType::AAAA, &RdataRef::Aaaa(address)),
-        }
+        self.portion.address(owner, self.ttl, address);
     }
 
-    /// A PTR record of a whole name without the root.
-    fn pointer(&mut self, owner: &[u8], target: NameRef<'_>) {
-        let below = owner.len() + 1 - self.zone.as_bytes().len();
-        let target = RdataRef::Name(target.into());
-        let owner = owner.get(..below).unwrap_or_default();
-        self.push(owner, RecordType::PTR, &target);
-    }
-
-    /// Labels in front of the zone; `None` where that is too long for a name.
-    fn name<'a>(&self, head: &'a [u8]) -> Option<NameParts<'a>>
-    where
-        'z: 'a,
-    {
-        let tail = self.zone;
-        (head.len() + tail.as_bytes().len() <= MAX_NAME).then_some(NameParts { head, tail })
-    }
-
-    /// Writes a record that is not written yet, and can be.
     fn push(&mut self, owner: &[u8], rtype: RecordType, rdata: &RdataRef<'_>) {
-        let Some(name) = self.name(owner) else {
-            return;
-        };
-        let mut record = owner.to_vec();
-        record.push(0);
-        record.extend(u16::from(rtype).to_be_bytes());
-        crate::answer::append_rdata(&mut record, rdata);
-        if self.written.insert(record) {
-            self.builder.push(&RecordRef {
-                section: Section::Answer,
-                owner: name,
-                rtype,
-                class: DNSClass::IN,
-                ttl: self.ttl,
-                rdata: *rdata,
-            });
-        }
+        self.portion.push(owner, self.ttl, rtype, rdata);
     }
 }

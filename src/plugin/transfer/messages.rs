@@ -33,6 +33,9 @@ pub(super) struct Messages {
 impl Messages {
     /// The whole zone; only its SOA record where the client knows its serial.
     pub(super) fn new(query: &Query<'_>, snapshot: Snapshot, known: Option<u32>) -> Self {
+        let is_known = |known: u32| {
+            known == snapshot.serial || snapshot.keeps_newer && known > snapshot.serial
+        };
         Self {
             empty: Answer::new(query, NAME, Origin::Local),
             client: query.request.client.ip(),
@@ -41,7 +44,7 @@ impl Messages {
             source: snapshot.records,
             portion: None,
             soa: None,
-            is_known: known == Some(snapshot.serial),
+            is_known: known.is_some_and(is_known),
             count: 0,
             is_done: false,
         }

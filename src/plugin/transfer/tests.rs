@@ -6,9 +6,11 @@ use crate::server::{Arrival, Handled, render};
 use crate::testing::{Ask, Told, n, records, server, set_up, set_up_with, setup_error};
 
 /// A plugin that has `example.org`, with this serial and so many addresses, in portions.
+#[derive(Default)]
 struct Stubbed {
     serial: u32,
     hosts: usize,
+    keeps_newer: bool,
 }
 
 impl Export for Stubbed {
@@ -27,6 +29,7 @@ impl Export for Stubbed {
         });
         Some(Exported::Zone(Snapshot {
             serial: self.serial,
+            keeps_newer: self.keeps_newer,
             records: Box::new(soa.chain(hosts)),
         }))
     }
@@ -45,6 +48,10 @@ fn chain(lines: &str, stub: Stubbed) -> Arc<Chain> {
 
 /// The messages of a transfer.
 fn transferred(chain: &Arc<Chain>, ask: &Ask) -> Vec<Told> {
+    messages(chain, ask, &ask.packet())
+}
+
+fn messages(chain: &Arc<Chain>, ask: &Ask, packet: &[u8]) -> Vec<Told> {
     let arrival = Arrival {
         client: ask.client,
         local: ask.client,
@@ -52,8 +59,7 @@ fn transferred(chain: &Arc<Chain>, ask: &Ask) -> Vec<Told> {
         now: ask.now,
     };
     let mut out = Vec::new();
-    let Handled::Transfer(transfer, query) = server(chain).handle(&ask.packet(), arrival, &mut out)
-    else {
+    let Handled::Transfer(transfer, query) = server(chain).handle(packet, arrival, &mut out) else {
         panic!("no transfer: {ask:?}");
     };
     let told = transfer.0.map(|answer| {
@@ -69,6 +75,7 @@ fn a_zone_begins_and_ends_with_its_soa() {
     let stub = Stubbed {
         serial: 5,
         hosts: 2,
+        ..Stubbed::default()
     };
     let chain = chain("transfer example.org {\nto *\n}", stub);
     let told = transferred(&chain, &Ask::new("example.org. AXFR").tcp());
@@ -83,6 +90,7 @@ fn a_large_zone_takes_messages_that_fit() {
     let stub = Stubbed {
         serial: 5,
         hosts: 5000,
+        ..Stubbed::default()
     };
     let chain = chain("transfer example.org {\nto *\n}", stub);
     let told = transferred(&chain, &Ask::new("example.org. AXFR").tcp());
@@ -91,6 +99,36 @@ fn a_large_zone_takes_messages_that_fit() {
     assert_eq!(count, 5002);
     for message in &told {
         assert!(message.bytes.len() < 65_000 && !message.answer.is_empty());
+    }
+}
+
+#[test]
+fn who_has_the_serial_gets_no_more_than_that() {
+    for (known, keeps_newer, is_whole) in [
+        (4, false, true),
+        (5, false, false),
+        (6, false, true),
+        (4, true, true),
+        (5, true, false),
+        (6, true, false),
+    ] {
+        let stub = Stubbed {
+            serial: 5,
+            hosts: 2,
+            keeps_newer,
+        };
+        let chain = chain("transfer example.org {\nto *\n}", stub);
+        let ask = Ask::new("example.org. TYPE251").tcp();
+        let mut packet = ask.packet();
+        // One record of the authority section: an SOA record of this serial.
+        packet[9] = 1;
+        packet.extend([
+            0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 0, 0, 22, 0, 0, 0, 0, 0, known,
+        ]);
+        packet.extend([0; 16]);
+        let told = messages(&chain, &ask, &packet);
+        let expected = if is_whole { 4 } else { 1 };
+        assert_eq!(told[0].answer.len(), expected, "{known}, {keeps_newer}");
     }
 }
 
@@ -140,6 +178,7 @@ fn who_may_have_which_zone() {
             Stubbed {
                 serial: 5,
                 hosts: 0,
+                ..Stubbed::default()
             },
         );
         let mut ask = Ask::new(question).tcp();
@@ -151,6 +190,7 @@ fn who_may_have_which_zone() {
         Stubbed {
             serial: 5,
             hosts: 0,
+            ..Stubbed::default()
         },
     );
     assert_eq!(

@@ -61,6 +61,8 @@ pub(crate) enum Depth {
     Transfers,
     /// The same of a cluster that is known in part.
     TransfersOfPart,
+    /// The same of the names by which a cluster is known outside.
+    TransfersOutside,
 }
 
 /// Which of the questions are asked: each has its turn, as names and types go round.
@@ -135,7 +137,7 @@ impl Pair {
         let (types, shapes) = match depth {
             Depth::Brief => (FEW_TYPES, [].as_slice()),
             Depth::Full => (TYPES, SHAPES),
-            Depth::Transfers | Depth::TransfersOfPart => return Ok(()),
+            Depth::Transfers | Depth::TransfersOfPart | Depth::TransfersOutside => return Ok(()),
         };
         let questions = questions(names, types, sample);
         self.ask(&questions, &Shape::udp(""))?;

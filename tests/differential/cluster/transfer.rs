@@ -1,5 +1,7 @@
 //! Zone transfers: both servers' are taken whole, and held against each other.
 
+mod outside;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -93,18 +95,8 @@ impl Pair {
     /// the whole zone otherwise.
     fn transfer_changes(&mut self, zone: &str) -> Result<(), String> {
         for (since, offset) in [("now", 0), ("before", u32::MAX), ("later", 1)] {
-            let told = |server| -> Result<&str, String> {
-                let serial = serial(server, zone)?.wrapping_add(offset);
-                let changes = take_by(server, zone, &since_serial(zone, serial)?)?;
-                let changes = records(changes);
-                Ok(match changes.len() {
-                    0 => "nothing",
-                    1 => "the SOA record",
-                    _ if changes == records(take(server, zone)?) => "the zone",
-                    _ => "a part",
-                })
-            };
-            let (theirs, ours) = (told(self.coredns)?, told(self.callsign)?);
+            let theirs = told_since(self.coredns, zone, offset)?;
+            let ours = told_since(self.callsign, zone, offset)?;
             self.compared.asked += 1;
             if theirs != ours {
                 let difference = format!("{zone} IXFR since {since}\n  - {theirs}\n  + {ours}\n");
@@ -225,10 +217,14 @@ fn as_answered(missing: &mut Records, added: &mut Records, ours: &Records) -> us
 
 /// The records of a transfer; its head is not one of them.
 fn records(transfer: Vec<String>) -> Records {
-    let records = transfer
-        .into_iter()
-        .filter(|line| line.starts_with("answer "));
-    let without_serial = |line: String| {
+    in_order(transfer).collect()
+}
+
+/// The same in their order.
+fn in_order(lines: Vec<String>) -> impl Iterator<Item = String> {
+    let records = lines.into_iter();
+    let records = records.filter(|line| line.starts_with("answer "));
+    records.map(|line| {
         let mut words: Vec<&str> = line.split(' ').collect();
         if words.get(4) == Some(&"SOA")
             && let Some(serial) = words.get_mut(7)
@@ -236,8 +232,19 @@ fn records(transfer: Vec<String>) -> Records {
             *serial = "SERIAL";
         }
         words.join(" ")
-    };
-    records.map(without_serial).collect()
+    })
+}
+
+/// What is told of the changes since a serial that is so much more than the zone's own.
+fn told_since(server: SocketAddr, zone: &str, offset: u32) -> Result<&'static str, String> {
+    let serial = serial(server, zone)?.wrapping_add(offset);
+    let changes = records(take_by(server, zone, &since_serial(zone, serial)?)?);
+    Ok(match changes.len() {
+        0 => "nothing",
+        1 => "the SOA record",
+        _ if changes == records(take(server, zone)?) => "the zone",
+        _ => "a part",
+    })
 }
 
 /// The serial of a zone.

@@ -102,6 +102,7 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
     variants.extend(search_lists());
     variants.extend(of_several_clusters());
     variants.extend(transfers(seed));
+    variants.extend(transfers_outside(seed));
     variants.extend(told());
     variants.extend(as_written());
     variants.extend(random_outside(seed));
@@ -641,6 +642,71 @@ fn transfers(seed: u64) -> Vec<Variant> {
         ))
     });
     variants
+}
+
+/// Variants of which the zones of `k8s_external` are transferred.
+fn transfers_outside(seed: u64) -> [Variant; 4] {
+    let variants = [
+        (
+            "transfers of names outside the cluster",
+            Data::Outside,
+            Told::Listed,
+            "bind 127.0.0.1",
+            ["", "ttl 30\n namespaces outside odd"],
+        ),
+        (
+            "transfers of names outside the cluster, headless",
+            Data::Outside,
+            Told::Listed,
+            "",
+            ["headless\n ttl 60\n apex names.dns", "endpoint_pod_names"],
+        ),
+        (
+            "transfers of random names outside the cluster",
+            Data::Random(seed),
+            Told::Listed,
+            "bind 127.0.0.1",
+            ["headless", ""],
+        ),
+        (
+            "transfers of odd shapes outside the cluster",
+            Data::Raw,
+            Told::AsWritten,
+            "bind 127.0.0.1",
+            ["headless", ""],
+        ),
+    ];
+    variants.map(|(title, data, told, bind, [external, cluster])| Variant {
+        data,
+        told,
+        depth: Depth::TransfersOutside,
+        departures: &[TRANSFERRED],
+        ..block(
+            title,
+            &[
+                "svc.example.org",
+                "100.51.198.in-addr.arpa",
+                "113.0.203.in-addr.arpa",
+                "0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+            ],
+            &format!(
+                ".:@port {{
+                   {bind}
+                   transfer {{
+                     to *
+                   }}
+                   k8s_external svc.example.org 198.51.100.0/24 203.0.113.0/24 2001:db8::/64 {{
+                     {external}
+                   }}
+                   kubernetes cluster.local {{
+                     endpoint @api
+                     {cluster}
+                   }}
+                   forward . @world
+                 }}"
+            ),
+        )
+    })
 }
 
 /// Variants with `autopath`: names are asked for as a search list makes them.

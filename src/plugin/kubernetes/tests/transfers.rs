@@ -1,8 +1,8 @@
 //! Zone transfers: what is in them.
 
 use super::*;
-use crate::answer::{Answer, Body, Origin, RecordsBuilder};
 use crate::plugin::kubernetes::transfer::Zones;
+use crate::plugin::transfer::testkit::told;
 use crate::plugin::transfer::{Export, Exported};
 use crate::testing::n;
 
@@ -25,21 +25,7 @@ const CLUSTER: &str = "
 
 /// All records of a zone.
 fn transferred(state: &Arc<State>, zone: &str) -> Option<Vec<String>> {
-    let Exported::Zone(snapshot) = Zones(state.clone()).export(n(zone).view())? else {
-        panic!("{zone} is not known yet");
-    };
-    let mut builder = RecordsBuilder::default();
-    for portion in snapshot.records {
-        portion.each(&mut |record| builder.push(&record));
-    }
-    let records = Arc::new(builder.finish());
-    let stub = Stub::new(move |query| {
-        let mut answer = Answer::new(query, "stub", Origin::Local);
-        answer.body = Body::Records(records.clone());
-        answer.into()
-    });
-    let chain = Chain::new(vec![Arc::new(stub)]);
-    Some(Ask::new("all. AXFR").tcp().now(&chain).answer)
+    told(&Zones(state.clone()), zone)
 }
 
 /// The same, sorted, without the SOA record, which is the first.
