@@ -21,8 +21,9 @@ use crate::wire::message::Message;
 use crate::wire::query::Query;
 
 /// How long a change may take until both servers tell of it. Controllers come in between; and each
-/// of CoreDNS's watches waits for up to half a minute when it has lost the API server.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// of CoreDNS's watches waits for up to a minute when it has lost the API server, and then once more
+/// where that is not back yet.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The rights that a DNS server has in a cluster.
 pub(crate) const RBAC: &str = include_str!("../../deploy/rbac.yaml");

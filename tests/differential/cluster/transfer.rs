@@ -14,7 +14,7 @@ use crate::wire::message::Message;
 use crate::wire::query::Query;
 
 /// How long a server may take for a message of a transfer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Labels of a whole name in `in-addr.arpa` and `ip6.arpa`.
 const REVERSE_LABELS: [(&str, usize); 2] = [("in-addr.arpa.", 6), ("ip6.arpa.", 34)];
