@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::corefile::nearest;
@@ -45,7 +46,8 @@ struct Flags {
         short = 'p',
         visible_alias = "p",
         value_name = "PORT",
-        default_value_t = 53
+        default_value_t = 53,
+        allow_negative_numbers = true
     )]
     dns_port: u16,
 
@@ -157,8 +159,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(flags) => flags,
         Err(error) => {
             let _ = error.print();
-            // As Go's flag package: 0 where help was asked for, 2 on what it cannot take.
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            return ExitCode::from(code_of(&error));
         }
     };
     match flags.command {
@@ -184,6 +185,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     serve::run(flags)
+}
+
+/// As Go's flag package: 0 where help was asked for, 2 on what it cannot take. The values of two flags
+/// are none of its concern: CoreDNS looks at them itself, and ends with 1.
+fn code_of(error: &clap::Error) -> u8 {
+    let flag = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    let flag = flag.unwrap_or_default();
+    let is_looked_at = ["--dns.port", "--log-format"]
+        .iter()
+        .any(|name| flag.starts_with(name));
+    match error.kind() {
+        _ if !error.use_stderr() => 0,
+        ErrorKind::ValueValidation if is_looked_at => 1,
+        _ => 2,
+    }
 }
 
 /// Tells why the program does not start, where CoreDNS does: on standard error, in the form of the

@@ -9,13 +9,17 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,9 +29,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::stream::{Serving, StreamListener};
 use super::{Arrival, Server, Told, decode, render};
-use crate::chain::Failure;
+use crate::chain::{Failure, Transfer};
 use crate::name::MAX_NAME;
-use crate::query::Transport;
+use crate::query::{OwnedQuery, Transport};
 
 mod age;
 mod parameter;
@@ -42,6 +46,9 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const LONGEST_BODY: usize = 65_536;
 /// The longest header that is read, in bytes: room for a long question in a GET request.
 const LONGEST_HEADER: u32 = 32 << 10;
+/// How long a client has to take leave (GOAWAY of HTTP/2, close_notify of TLS) when its connection is
+/// closed for being idle.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// What a connection's requests have in common.
 struct Exchange {
@@ -90,19 +97,26 @@ pub(super) async fn serve<S>(
         .max_concurrent_streams(serving.caps.streams);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut deadline = pin!(sleep_until(first));
-    let mut stopping = false;
+    let mut closing = false;
     loop {
         tokio::select! {
             // An error is the client's: it went away, or sent what is not HTTP.
             _ = connection.as_mut() => return,
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
+            () = stop.cancelled(), if !closing => {
+                closing = true;
                 connection.as_mut().graceful_shutdown();
             }
             () = exchange.changed.notified() => {
                 deadline.as_mut().reset(Instant::now() + serving.limits.idle);
             }
-            () = deadline.as_mut(), if exchange.open.load(Ordering::Relaxed) == 0 => return,
+            () = deadline.as_mut(), if exchange.open.load(Ordering::Relaxed) == 0 => {
+                if closing {
+                    return;
+                }
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+                deadline.as_mut().reset(Instant::now() + LEAVE);
+            }
         }
     }
 }
@@ -135,28 +149,85 @@ impl Exchange {
             now: Instant::now(),
         };
         let (head, body) = request.into_parts();
-        let mut response = if head.uri.path() == PATH {
-            let body = async {
-                let body = Limited::new(body, LONGEST_BODY).collect();
-                let body = timeout(serving.limits.read, body).await.ok()?.ok()?;
-                Some(body.to_bytes())
-            };
-            let message = match head.method {
-                Method::GET => parameter::message(head.uri.query().unwrap_or_default()),
-                Method::POST => body.await.map(Vec::from),
-                _ => None,
-            };
+        if let Some(response) = before_the_path(&head) {
+            return response;
+        }
+        let is_head = head.method == Method::HEAD;
+        let is_question = parameter::unescaped(head.uri.path()).as_deref() == Some(PATH.as_bytes());
+        let message = match head.method {
+            _ if !is_question => None,
+            Method::GET => parameter::message(head.uri.query().unwrap_or_default()),
+            Method::POST => whole(body, serving.limits.read).await,
+            _ => None,
+        };
+        // What waits for an answer holds no header meanwhile.
+        drop(head);
+        let mut response = if is_question {
             answer(&serving.server, message, arrival).await
         } else {
             words(StatusCode::NOT_FOUND, "\n")
         };
-        let status = response.status();
-        if head.method == Method::HEAD {
-            *response.body_mut() = Full::default();
+        if is_head {
+            without_body(&mut response);
         }
-        serving.server.responded(Transport::Https, status.as_str());
+        serving
+            .server
+            .responded(Transport::Https, response.status().as_str());
         response
     }
+}
+
+/// The body of a request, if it is not too long and comes in time.
+async fn whole(body: Incoming, limit: Duration) -> Option<Vec<u8>> {
+    let body = Limited::new(body, LONGEST_BODY).collect();
+    let body = timeout(limit, body).await.ok()?.ok()?;
+    Some(body.to_bytes().into())
+}
+
+/// The response to a request of which the path does not matter: one that is wrong, or that asks what
+/// the server can do.
+fn before_the_path(head: &Parts) -> Option<Response<Full<Bytes>>> {
+    if head.method == Method::OPTIONS && head.uri.path() == "*" {
+        return Some(Response::default());
+    }
+    let wrong = match parameter::unescaped(head.uri.path()) {
+        None => "400 Bad Request",
+        Some(_) => wrong_host(head)?,
+    };
+    let mut response = words(StatusCode::BAD_REQUEST, wrong);
+    if head.version < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Some(response)
+}
+
+/// What is wrong with the Host header of a request, which HTTP/1.1 must have once (RFC 9112, 3.2).
+fn wrong_host(head: &Parts) -> Option<&'static str> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => Some("400 Bad Request"),
+        (Some(host), None) if !host.as_bytes().iter().copied().all(is_of_host) => {
+            Some("400 Bad Request: malformed Host header")
+        }
+        (None, _) if head.version == Version::HTTP_11 => {
+            Some("400 Bad Request: missing required Host header")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a name, an address or a port of RFC 3986, 3.2 may have this byte.
+fn is_of_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(&byte)
+}
+
+/// Leaves what the response to HEAD has: the header of what GET would be answered.
+fn without_body(response: &mut Response<Full<Bytes>>) {
+    let length = response.body().size_hint().exact().unwrap_or_default();
+    let length = HeaderValue::from(length);
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    *response.body_mut() = Full::default();
 }
 
 /// The response to a request with this message; `None` where there is no such message in it.
@@ -175,13 +246,7 @@ async fn answer(
     };
     let reply = match server.told(&decoded, size, arrival).await {
         Told::Message(reply) => reply,
-        // One response holds one message, and a zone is many.
-        Told::Messages(_, query) => {
-            let mut reply = Vec::new();
-            let refused = Failure::refusal("", ResponseCode::Refused);
-            render::failure(&refused, &query.view(), &mut reply);
-            reply
-        }
+        Told::Messages(transfer, query) => only_message(transfer, &query),
         Told::Nothing => return words(StatusCode::INTERNAL_SERVER_ERROR, "No response\n"),
     };
     let age = HeaderValue::try_from(format!("max-age={}", age::of(&reply)));
@@ -190,6 +255,21 @@ async fn answer(
     headers.insert(CONTENT_TYPE, MESSAGE);
     headers.extend(age.ok().map(|age| (CACHE_CONTROL, age)));
     response
+}
+
+/// The message of a transfer that is not longer. One response holds one message, so a zone of several
+/// is refused.
+fn only_message(transfer: Transfer, query: &OwnedQuery) -> Vec<u8> {
+    let mut reply = Vec::new();
+    let mut messages = transfer.0;
+    match (messages.next(), messages.next()) {
+        (Some(answer), None) => render::answer(&answer, &query.view(), &mut reply),
+        _ => {
+            let refused = Failure::refusal("", ResponseCode::Refused);
+            render::failure(&refused, &query.view(), &mut reply);
+        }
+    }
+    reply
 }
 
 fn words(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {

@@ -194,9 +194,9 @@ enum Unread {
 }
 
 impl Stream {
-    async fn serve(mut self, receive: RecvStream, place: OwnedSemaphorePermit) {
+    async fn serve(mut self, mut receive: RecvStream, place: OwnedSemaphorePermit) {
         let limits = self.state.serving.limits;
-        let read = timeout(limits.read, read(receive)).await;
+        let read = timeout(limits.read, read(&mut receive)).await;
         match read.unwrap_or(Err(Unread::Gone)) {
             Ok(message) => self.answer(&message).await,
             Err(Unread::Malformed) => self.abort(),
@@ -206,8 +206,11 @@ impl Stream {
             }
         }
         drop(place);
-        // The connection may be closed when the client has all of it, and no sooner.
-        let _ = timeout(limits.write, self.send.stopped()).await;
+        // The connection may be closed when the client has all of it, and no sooner. The client's end
+        // of the stream is waited for: without it quinn would send STOP_SENDING, which no client may
+        // get (RFC 9250, 4.3.3).
+        let ends = async { tokio::join!(self.send.stopped(), drain(&mut receive)) };
+        let _ = timeout(limits.write, ends).await;
     }
 
     async fn answer(&mut self, message: &[u8]) {
@@ -273,8 +276,13 @@ impl Stream {
     }
 }
 
+/// Passes over what follows the message of a stream, as far as one more may be long.
+async fn drain(receive: &mut RecvStream) {
+    let _ = receive.read_to_end(STREAM_WINDOW as usize).await;
+}
+
 /// Reads the one message of a stream.
-async fn read(mut receive: RecvStream) -> Result<Vec<u8>, Unread> {
+async fn read(receive: &mut RecvStream) -> Result<Vec<u8>, Unread> {
     let unread = |error| match error {
         ReadExactError::FinishedEarly(_) => Unread::Malformed,
         ReadExactError::ReadError(_) => Unread::Gone,

@@ -21,7 +21,6 @@ use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -33,6 +32,7 @@ use crate::query::{OwnedQuery, Transport};
 use crate::telemetry::Pace;
 
 mod clients;
+mod handshake;
 
 use clients::Clients;
 
@@ -204,7 +204,8 @@ impl StreamListener {
             let connection = Connection::new(self, serving.limits, stream, from);
             return connection.run(first, stop).await;
         };
-        let stream = timeout_at(first, TlsAcceptor::from(tls).accept(stream)).await??;
+        let handshake = Box::pin(handshake::serve(tls, is_http, stream));
+        let stream = timeout_at(first, handshake).await??;
         if is_http {
             Box::pin(https::serve(self, &serving, stream, ends, until)).await;
             return Ok(());
@@ -266,7 +267,7 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
         loop {
             match self.wait(deadline, stop).await {
                 Woken::Read(read) => {
-                    if read? == 0 {
+                    if is_end(read)? {
                         return self.finish().await;
                     }
                     let answered = self.answer_all().await?;
@@ -414,6 +415,16 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
         }
         self.flush().await?;
         self.stream.shutdown().await
+    }
+}
+
+/// Whether a client has said all that it wants to: over TLS, too, where it ends TCP and does not tell
+/// TLS so. What it asked before that is answered.
+fn is_end(read: io::Result<usize>) -> io::Result<bool> {
+    match read {
+        Ok(length) => Ok(length == 0),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,8 +1,12 @@
-//! A client's TCP connection, and what comes of a request.
+//! A client's connection over TCP or TLS, and what comes of a request.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
 /// What came of a request.
 pub(crate) enum Received {
@@ -20,7 +24,10 @@ pub(crate) enum Received {
 pub(crate) fn failed(error: &std::io::Error) -> Received {
     match error.kind() {
         ErrorKind::ConnectionRefused => Received::Refused,
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Received::Closed,
+        // The last of them is TLS that ends unsaid.
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
+            Received::Closed
+        }
         _ => Received::Nothing,
     }
 }
@@ -45,9 +52,10 @@ pub(crate) fn patiently<T>(
     }
 }
 
-/// A TCP connection to the server.
+/// A connection to the server.
 pub(crate) struct Connection {
     stream: TcpStream,
+    tls: Option<Box<ClientConnection>>,
     received: Vec<u8>,
 }
 
@@ -59,6 +67,25 @@ impl Connection {
             .set_nodelay(true)
             .map_err(|error| error.to_string())?;
         Ok(stream.into())
+    }
+
+    /// Speaks TLS on it from now on.
+    pub(crate) fn secure(&mut self, settings: ClientConfig) -> Result<(), String> {
+        let text = |error: rustls::Error| error.to_string();
+        let name = ServerName::from(
+            self.stream
+                .peer_addr()
+                .map_err(|error| error.to_string())?
+                .ip(),
+        );
+        let tls = ClientConnection::new(Arc::new(settings), name).map_err(text)?;
+        let mut tls = Box::new(tls);
+        while tls.is_handshaking() {
+            tls.complete_io(&mut self.stream)
+                .map_err(|error| error.to_string())?;
+        }
+        self.tls = Some(tls);
+        Ok(())
     }
 
     /// The client's port.
@@ -74,9 +101,21 @@ impl Connection {
 
     /// Writes bytes as they are.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.stream
-            .write_all(bytes)
-            .map_err(|error| error.to_string())
+        let written = match &mut self.tls {
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.stream).write_all(bytes),
+            None => self.stream.write_all(bytes),
+        };
+        written.map_err(|error| error.to_string())
+    }
+
+    /// Tells TLS that no more is to come from this side.
+    pub(crate) fn notify(&mut self) -> Result<(), String> {
+        let Some(tls) = &mut self.tls else {
+            return Err("the connection is not TLS".to_owned());
+        };
+        tls.send_close_notify();
+        let written = tls.write_tls(&mut self.stream);
+        written.map(drop).map_err(|error| error.to_string())
     }
 
     /// Says that no more is to come from this side.
@@ -95,7 +134,10 @@ impl Connection {
             }
             let read = patiently(patience, |left| {
                 self.stream.set_read_timeout(Some(left))?;
-                self.stream.read(&mut chunk)
+                match &mut self.tls {
+                    Some(tls) => rustls::Stream::new(&mut **tls, &mut self.stream).read(&mut chunk),
+                    None => self.stream.read(&mut chunk),
+                }
             });
             match read {
                 Ok(0) => return Received::Closed,
@@ -112,6 +154,7 @@ impl From<TcpStream> for Connection {
     fn from(stream: TcpStream) -> Self {
         Self {
             stream,
+            tls: None,
             received: Vec::new(),
         }
     }

@@ -48,7 +48,7 @@ pub(crate) fn certificate(folder: &Path) -> Result<(), String> {
 }
 
 /// TLS that trusts the folder's `ca.pem`.
-fn tls(folder: &Path, protocol: &str) -> Result<ClientConfig, String> {
+pub(crate) fn tls(folder: &Path, protocol: &str) -> Result<ClientConfig, String> {
     let authority = CertificateDer::from_pem_file(folder.join("ca.pem"));
     let authority = authority.map_err(|error| format!("ca.pem: {error}"))?;
     let mut roots = RootCertStore::empty();
@@ -71,13 +71,19 @@ fn wait<T>(exchange: impl Future<Output = Result<T, String>>) -> Result<T, Strin
     ended.map_err(|_| "no reply".to_owned())?
 }
 
-/// `METHOD PATH [NAME TYPE OPTIONS|bytes HEX...] [+http1] [+clear] [+user=NAME:PASSWORD]`: the
-/// response's lines.
+/// `METHOD PATH [NAME TYPE OPTIONS|bytes HEX...] [+http1] [+clear] [+user=NAME:PASSWORD] [+host=NAME]`:
+/// the response's lines. With `+host`, once or more, these are the Host headers.
 pub(crate) fn https(text: &str, to: SocketAddr, folder: &Path) -> Result<Vec<String>, String> {
     let all = words(text);
     let (http1, clear) = (all.contains(&"+http1"), all.contains(&"+clear"));
     let user = all.iter().find_map(|word| word.strip_prefix("+user="));
-    let is_option = |word: &str| ["+http1", "+clear"].contains(&word) || word.starts_with("+user=");
+    let hosts = all.iter().filter_map(|word| word.strip_prefix("+host="));
+    let hosts: Vec<&str> = hosts.collect();
+    let is_option = |word: &str| {
+        ["+http1", "+clear"].contains(&word)
+            || word.starts_with("+user=")
+            || word.starts_with("+host=")
+    };
     let mut rest = all.iter().filter(|word| !is_option(word));
     let (Some(method), Some(path)) = (rest.next(), rest.next()) else {
         return Err("expected METHOD PATH".to_owned());
@@ -98,6 +104,19 @@ pub(crate) fn https(text: &str, to: SocketAddr, folder: &Path) -> Result<Vec<Str
         let login = data_encoding::BASE64.encode(user.as_bytes());
         asked = asked.header("authorization", format!("Basic {login}"));
     }
+    let address = to.to_string();
+    for host in if hosts.is_empty() {
+        vec![address.as_str()]
+    } else {
+        hosts
+    } {
+        // `+host=` alone is none at all.
+        asked = if host.is_empty() {
+            asked
+        } else {
+            asked.header("host", host)
+        };
+    }
     let asked = asked
         .method(*method)
         .uri(if http1 {
@@ -105,12 +124,15 @@ pub(crate) fn https(text: &str, to: SocketAddr, folder: &Path) -> Result<Vec<Str
         } else {
             format!("https://{to}{path}")
         })
-        .header("host", to.to_string())
         .header("content-type", MESSAGE)
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| error.to_string())?;
     let tls = tls(folder, if http1 { "http/1.1" } else { "h2" })?;
-    let response = wait(exchange(asked, to, (!clear).then_some(tls), http1))?;
+    let response = match wait(exchange(asked, to, (!clear).then_some(tls), http1)) {
+        // Nobody has to speak HTTP/2 in the clear.
+        Err(_) if clear && !http1 => return Ok(vec!["no response".to_owned()]),
+        response => response?,
+    };
     let (head, body) = response.into_parts();
     let header = |name: &str| {
         let value = head.headers.get(name).and_then(|value| value.to_str().ok());
@@ -174,8 +196,11 @@ async fn exchange(
 }
 
 /// `NAME TYPE OPTIONS`, with the id 0 unless one is given, or `bytes HEX...` for all of a stream:
-/// the reply's lines, `reset CODE` or `closed CODE`.
+/// the reply's lines, `reset CODE` or `closed CODE`; and `stopped CODE` where the server did not want
+/// the rest of it. With `+unfinished` the stream is ended after the reply.
 pub(crate) fn quic(text: &str, to: SocketAddr, folder: &Path) -> Result<Vec<String>, String> {
+    let unfinished = text.ends_with(" +unfinished");
+    let text = text.trim_end_matches(" +unfinished");
     let (request, sent) = match text.strip_prefix("bytes ") {
         Some(bytes) => {
             let request = Request::packet(bytes, to)?;
@@ -191,11 +216,12 @@ pub(crate) fn quic(text: &str, to: SocketAddr, folder: &Path) -> Result<Vec<Stri
         }
     };
     let tls = tls(folder, "doq")?;
-    match wait(ask(&sent, to, tls))? {
+    match wait(ask(&sent, unfinished, to, tls))? {
         Answer::Reset(code) => Ok(vec![format!("reset {code}")]),
         Answer::Closed(code) => Ok(vec![format!("closed {code}")]),
-        Answer::Stream(mut stream) => {
-            let mut lines = Vec::new();
+        Answer::Stream(mut stream, stopped) => {
+            let stopped = stopped.map(|code| format!("stopped {code}"));
+            let mut lines: Vec<String> = stopped.into_iter().collect();
             while let Some(message) = take_message(&mut stream) {
                 lines.extend(Received::Message(message).lines(&request));
             }
@@ -209,12 +235,17 @@ pub(crate) fn quic(text: &str, to: SocketAddr, folder: &Path) -> Result<Vec<Stri
 
 /// What came of a stream.
 enum Answer {
-    Stream(Vec<u8>),
+    Stream(Vec<u8>, Option<u64>),
     Reset(u64),
     Closed(u64),
 }
 
-async fn ask(sent: &[u8], to: SocketAddr, tls: ClientConfig) -> Result<Answer, String> {
+async fn ask(
+    sent: &[u8],
+    unfinished: bool,
+    to: SocketAddr,
+    tls: ClientConfig,
+) -> Result<Answer, String> {
     let wrong = |error: &dyn std::fmt::Display| format!("to {to}: {error}");
     let tls = QuicClientConfig::try_from(tls).map_err(|error| wrong(&error))?;
     let endpoint = quinn::Endpoint::client(([0, 0, 0, 0], 0).into());
@@ -225,7 +256,9 @@ async fn ask(sent: &[u8], to: SocketAddr, tls: ClientConfig) -> Result<Answer, S
     let connection = connection.map_err(|error| wrong(&error))?;
     let (mut send, mut receive) = connection.open_bi().await.map_err(|error| wrong(&error))?;
     send.write_all(sent).await.map_err(|error| wrong(&error))?;
-    send.finish().map_err(|error| wrong(&error))?;
+    if !unfinished {
+        send.finish().map_err(|error| wrong(&error))?;
+    }
     let closed = |error: &quinn::ConnectionError| match error {
         quinn::ConnectionError::ApplicationClosed(closed) => {
             Ok(Answer::Closed(closed.error_code.into_inner()))
@@ -233,7 +266,14 @@ async fn ask(sent: &[u8], to: SocketAddr, tls: ClientConfig) -> Result<Answer, S
         other => Err(wrong(other)),
     };
     match receive.read_to_end(1 << 20).await {
-        Ok(stream) => Ok(Answer::Stream(stream)),
+        Ok(stream) => {
+            let _ = send.finish();
+            let stopped = send.stopped().await.ok().flatten();
+            Ok(Answer::Stream(
+                stream,
+                stopped.map(quinn::VarInt::into_inner),
+            ))
+        }
         Err(quinn::ReadToEndError::Read(quinn::ReadError::Reset(code))) => {
             Ok(Answer::Reset(code.into_inner()))
         }

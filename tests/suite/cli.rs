@@ -58,19 +58,20 @@ fn switches_are_turned_as_go_takes_them() {
 
 #[test]
 fn what_cannot_be_taken_is_refused_with_its_name() {
-    for (arguments, told) in [
-        (&["-nosuch"][..], "--nosuch"),
-        (&["-dns.port", "70000"], "70000"),
-        (&["-log-format", "xml"], "xml"),
-        (&["-localip", "169.254.20.10,here"], "here"),
-        (&["-setupinterface=maybe"], "maybe"),
-        (&["-interfacename", "a/b"], "a/b"),
-        (&["-syncinterval", "0"], "syncinterval"),
-        (&["-drain", "1e18"], "more than a year"),
-        (&["--audit-interval=-1"], "value is negative"),
+    for (arguments, status, told) in [
+        (&["-nosuch"][..], 2, "--nosuch"),
+        // CoreDNS takes these two for text, and looks at them later.
+        (&["-dns.port", "70000"], 1, "70000"),
+        (&["-log-format", "xml"], 1, "xml"),
+        (&["-localip", "169.254.20.10,here"], 2, "here"),
+        (&["-setupinterface=maybe"], 2, "maybe"),
+        (&["-interfacename", "a/b"], 2, "a/b"),
+        (&["-syncinterval", "0"], 2, "syncinterval"),
+        (&["-drain", "1e18"], 2, "more than a year"),
+        (&["--audit-interval=-1"], 2, "value is negative"),
     ] {
         let (code, _, error) = run(arguments);
-        assert_eq!(code, 2, "{arguments:?}: {error}");
+        assert_eq!(code, status, "{arguments:?}: {error}");
         assert!(error.contains(told), "{arguments:?}: {error}");
     }
 }

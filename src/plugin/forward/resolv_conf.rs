@@ -2,33 +2,30 @@
 
 use std::net::IpAddr;
 
-/// What a file says.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct ResolvConf {
-    /// The addresses of its `nameserver` lines, in their order; the link of an IPv6 address
-    /// (`%eth0`) is left out, as in CoreDNS.
-    pub(super) servers: Vec<IpAddr>,
-    /// Lines whose name server is no address: their number, from 1, and what stands there.
-    pub(super) odd: Vec<(usize, String)>,
+/// What stands on a `nameserver` line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NameServer {
+    /// An address; the link of an IPv6 address (`%eth0`) is left out, as in CoreDNS.
+    Address(IpAddr),
+    /// Something else.
+    Other(String),
 }
 
-/// Reads the file's text. All but `nameserver` lines is for programs that look up names, not for
-/// one that forwards them.
-pub(super) fn parse(text: &str) -> ResolvConf {
-    let mut found = ResolvConf::default();
+/// The name servers of the file's text, each with the number of its line, from 1. All other lines are
+/// for programs that look up names, not for one that forwards them.
+pub(super) fn parse(text: &str) -> Vec<(usize, NameServer)> {
+    let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let mut words = line.split_whitespace();
-        if words.next() != Some("nameserver") {
-            continue;
-        }
-        let Some(word) = words.next() else {
+        let (Some("nameserver"), Some(word)) = (words.next(), words.next()) else {
             continue;
         };
         let address = word.split_once('%').map_or(word, |(address, _)| address);
-        match address.parse() {
-            Ok(address) => found.servers.push(address),
-            Err(_) => found.odd.push((number + 1, word.to_owned())),
-        }
+        let server = match address.parse() {
+            Ok(address) => NameServer::Address(address),
+            Err(_) => NameServer::Other(word.to_owned()),
+        };
+        found.push((number + 1, server));
     }
     found
 }
@@ -39,38 +36,31 @@ mod tests {
 
     #[test]
     fn only_nameserver_lines_count() {
-        for (text, servers, odd) in [
-            ("", &[][..], &[][..]),
+        for (text, expected) in [
+            ("", &[][..]),
             (
-                "nameserver 10.0.0.1\nnameserver 10.0.0.2\n",
-                &["10.0.0.1", "10.0.0.2"],
-                &[],
+                "nameserver 10.0.0.1\nnameserver dns.example\nnameserver ::1\n",
+                &["1 10.0.0.1", "2 'dns.example'", "3 ::1"],
             ),
             (
                 "# nameserver 1.1.1.1\n;nameserver 1.0.0.1\nsearch a b\noptions ndots:5\n",
                 &[],
-                &[],
             ),
             (
                 "  nameserver\tfe80::1%eth0  # a comment\r\n",
-                &["fe80::1"],
-                &[],
+                &["1 fe80::1"],
             ),
             (
                 "nameserver\nnameservers 10.0.0.1\nNAMESERVER 10.0.0.1\n",
                 &[],
-                &[],
             ),
-            ("\nnameserver dns.example\n", &[], &[(2, "dns.example")]),
+            ("\nnameserver 10.0.0.1#53\n", &["2 '10.0.0.1#53'"]),
         ] {
-            let found = parse(text);
-            let expected: Vec<IpAddr> = servers.iter().map(|ip| ip.parse().unwrap()).collect();
-            assert_eq!(found.servers, expected, "{text:?}");
-            let odd: Vec<_> = odd
-                .iter()
-                .map(|(line, word)| (*line, (*word).to_owned()))
-                .collect();
-            assert_eq!(found.odd, odd, "{text:?}");
+            let found = parse(text).into_iter().map(|(line, server)| match server {
+                NameServer::Address(ip) => format!("{line} {ip}"),
+                NameServer::Other(word) => format!("{line} '{word}'"),
+            });
+            assert_eq!(found.collect::<Vec<_>>(), expected, "{text:?}");
         }
     }
 }

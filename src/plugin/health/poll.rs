@@ -1,7 +1,7 @@
 //! The process asks its own health endpoint: if that is slow, so is all else.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -70,7 +70,14 @@ impl Poll {
 /// Asks once; any answer in HTTP will do.
 async fn request(address: Option<SocketAddr>) -> io::Result<()> {
     let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let mut stream = TcpStream::connect(address).await?;
+    let mut stream = match TcpStream::connect(address).await {
+        // A machine of IPv6 alone has no loopback of IPv4.
+        Err(error) if address.ip() == Ipv4Addr::LOCALHOST => {
+            let address = (Ipv6Addr::LOCALHOST, address.port());
+            TcpStream::connect(address).await.map_err(|_| error)?
+        }
+        stream => stream?,
+    };
     let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();

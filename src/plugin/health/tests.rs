@@ -176,3 +176,18 @@ fn messages_name_an_address_that_a_person_can_ask() {
         assert_eq!(config.url(), url);
     }
 }
+
+#[tokio::test]
+async fn a_machine_without_ipv4_asks_over_ipv6() {
+    let listener = TcpListener::bind("[::1]:0").await.unwrap();
+    let mut address = listener.local_addr().unwrap();
+    address.set_ip(Ipv4Addr::LOCALHOST.into());
+    let (poll, duration, failures) = poll(Arc::new(OnceLock::from(address)));
+    let answer = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 256]).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+    };
+    tokio::join!(poll.ask(), answer);
+    assert_eq!((duration.total(), failures.get()), (1, 0));
+}

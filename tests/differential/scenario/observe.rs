@@ -202,9 +202,10 @@ impl World<'_> {
             .collect())
     }
 
-    /// A TCP connection: the script is sent, then replies are read in the order in which they come.
-    fn stream(&mut self, step: &Step, rest: &str) -> Result<Vec<String>, String> {
-        let to = match rest.strip_prefix("+to=") {
+    /// `[+to=ADDRESS] [+tls] [+alpn=NAME]`: an open connection, and where it leads.
+    fn connect(&mut self, options: &str) -> Result<(Connection, SocketAddr), String> {
+        let option = |name: &str| options.split(' ').find_map(|word| word.strip_prefix(name));
+        let to = match option("+to=") {
             Some(address) => address
                 .parse()
                 .map_err(|error| format!("`{address}`: {error}"))?,
@@ -212,6 +213,20 @@ impl World<'_> {
         };
         let mut connection = Connection::open(to)?;
         self.client(connection.client_port());
+        if option("+tls").is_some() {
+            let settings = secure::tls(self.directory.path(), option("+alpn=").unwrap_or("dot"))?;
+            connection.secure(settings)?;
+        }
+        Ok((connection, to))
+    }
+
+    /// A connection: the script is sent, then replies are read in the order in which they come.
+    fn stream(&mut self, step: &Step, rest: &str) -> Result<Vec<String>, String> {
+        let (mut connection, to) = match self.connect(rest) {
+            // That it cannot be opened is what is to be seen, too.
+            Err(error) if rest.contains("+tls") => return Ok(vec![format!("no TLS: {error}")]),
+            opened => opened?,
+        };
         let mut requests: Vec<Request> = Vec::new();
         let script = step
             .content
@@ -228,8 +243,12 @@ impl World<'_> {
                 }
                 "bytes" => connection.write(&Request::packet(text, to)?.bytes)?,
                 "pause" => std::thread::sleep(duration(text)?),
+                "notify" => connection.notify()?,
                 "finish" => connection.finish()?,
-                _ => return Err(format!("`{line}` is none of query, bytes, pause, finish")),
+                _ => {
+                    let words = "query, bytes, pause, notify, finish";
+                    return Err(format!("`{line}` is none of {words}"));
+                }
             }
         }
         let expected = self.expected(step)?;

@@ -8,8 +8,11 @@ use super::{MOST_TARGETS, Stanza, Target, TargetReader, TargetTls};
 use crate::corefile::{Diagnostic, MAX_FILE_BYTES, Token, is_host_name};
 use crate::plugin::forward::address::{self, Host, Scheme, Written};
 use crate::plugin::forward::multiplex::Protocol;
-use crate::plugin::forward::resolv_conf;
+use crate::plugin::forward::resolv_conf::{self, NameServer};
 use crate::plugin::forward::tls::{ClientTls, TlsFiles};
+
+/// The port of what a file names.
+const DNS_PORT: u16 = 53;
 
 impl Stanza<'_> {
     /// All targets, in the order in which they stand.
@@ -17,6 +20,8 @@ impl Stanza<'_> {
         let mut client = self.client_tls(reader)?;
         let mut targets = Vec::new();
         let mut words = 0;
+        // A line that is passed over takes no cluster names away: the server starts, as CoreDNS does.
+        let mut was_passed_over = false;
         for token in &self.to {
             let written = address::read(token.text()).map_err(|error| refusal(token, error))?;
             let found = match written.host {
@@ -42,19 +47,23 @@ impl Stanza<'_> {
                     .help("leave some out: a query tries no more than a few"));
             }
             for found in found {
-                let tls = match found {
-                    // What a file names is plain DNS, whatever stands before the file.
-                    Found::Line(_) => None,
-                    _ => self.target_tls(token, &written, &mut client, reader)?,
-                };
+                let mut tls = || self.target_tls(token, &written, &mut client, reader);
                 targets.push(match found {
-                    Found::Address(ip) => Target::Address(SocketAddr::new(ip, written.port), tls),
-                    Found::Line(ip) => Target::Line(SocketAddr::new(ip, 53)),
-                    Found::Host(name) => Target::Host(name, written.port, tls),
+                    Found::Address(ip) => {
+                        Target::Address(SocketAddr::new(ip, written.port), tls()?)
+                    }
+                    Found::Host(name) => Target::Host(name, written.port, tls()?),
+                    // What a file names is plain DNS, whatever stands before the file.
+                    Found::Line(ip) => Target::Line(SocketAddr::new(ip, DNS_PORT)),
+                    Found::NamedLine(name) => Target::Host(name, DNS_PORT, None),
+                    Found::Nothing => {
+                        was_passed_over = true;
+                        continue;
+                    }
                 });
             }
         }
-        match (targets.is_empty(), self.to.first()) {
+        match (targets.is_empty() && !was_passed_over, self.to.first()) {
             (true, Some(first)) => Err(first
                 .err("no valid upstream addresses found")
                 .help("the file names no server: add a line 'nameserver ADDRESS' to it")),
@@ -118,9 +127,13 @@ impl Stanza<'_> {
 /// What a word stands for.
 enum Found {
     Address(IpAddr),
+    Host(String),
     /// A line of a file.
     Line(IpAddr),
-    Host(String),
+    /// A line of a file that names a host.
+    NamedLine(String),
+    /// A line of a file that nobody can be asked by.
+    Nothing,
 }
 
 impl TargetReader<'_> {
@@ -146,16 +159,24 @@ impl TargetReader<'_> {
     }
 
     fn lines(&mut self, token: &Token, content: &[u8]) -> Vec<Found> {
-        let found = resolv_conf::parse(&String::from_utf8_lossy(content));
-        for (line, word) in found.odd {
-            let warning = format!(
-                "{}:{line}: the nameserver '{word}' is no IP address, and is passed over",
-                token.text()
-            );
-            self.warnings
-                .push(Diagnostic::warning(warning).at(token.place()));
+        let servers = resolv_conf::parse(&String::from_utf8_lossy(content));
+        let mut found = Vec::new();
+        for (line, server) in servers {
+            found.push(match server {
+                NameServer::Address(ip) => Found::Line(ip),
+                NameServer::Other(name) if is_host_name(&name) => Found::NamedLine(name),
+                NameServer::Other(word) => {
+                    let warning = format!(
+                        "{}:{line}: the nameserver '{word}' is no IP address, and is passed over",
+                        token.text()
+                    );
+                    let warning = Diagnostic::warning(warning).at(token.place());
+                    self.warnings.push(warning);
+                    Found::Nothing
+                }
+            });
         }
-        found.servers.into_iter().map(Found::Line).collect()
+        found
     }
 }
 

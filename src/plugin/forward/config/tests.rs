@@ -18,7 +18,11 @@ fn parse_lines(lines: &str) -> (Result<Vec<Config>, String>, Vec<String>) {
             "nameserver 388:d254:7aec:6892:9f7f:e93b:5806:1b0f%en0\n",
         )
         .with_file("/empty.conf", "# nameserver 1.1.1.1\n")
-        .with_file("/odd.conf", "nameserver dns.example\nnameserver 10.0.0.9\n")
+        .with_file(
+            "/odd.conf",
+            "nameserver 10.0.0.9#53\nnameserver dns.example\nnameserver 10.0.0.9\n",
+        )
+        .with_file("/nobody.conf", "nameserver 10.0.0.9#53\n")
         .with_file("/junk.pem", "junk");
     let text = format!(". {{\n{lines}\n}}");
     let mut shared = Shared::default();
@@ -90,7 +94,8 @@ fn upstreams_are_addresses_files_and_names() {
         ),
         ("/v6.conf", &["[388:d254:7aec:6892:9f7f:e93b:5806:1b0f]:53"]),
         ("/empty.conf 127.0.0.1", &["127.0.0.1:53"]),
-        ("/odd.conf", &["10.0.0.9:53"]),
+        ("/odd.conf", &["dns.example 53", "10.0.0.9:53"]),
+        ("/nobody.conf", &[]),
         (
             "dns.example.org my-dns.svc.cluster.local:5353",
             &["dns.example.org 53", "my-dns.svc.cluster.local 5353"],
@@ -413,7 +418,7 @@ fn what_is_likely_wrong_is_a_warning() {
         (
             "forward . /odd.conf",
             Some(
-                "2:11: /odd.conf:1: the nameserver 'dns.example' is no IP address, and is passed over",
+                "2:11: /odd.conf:1: the nameserver '10.0.0.9#53' is no IP address, and is passed over",
             ),
         ),
         (
