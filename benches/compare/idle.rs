@@ -8,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::question::Question;
 
-/// Connections from one address: servers bound what one client may have.
+/// Connections from one address: servers may bound what one client has.
 const OF_CLIENT: usize = 200;
 
 /// Opens so many, from as many addresses of the loopback interface as it takes.

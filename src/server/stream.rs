@@ -94,7 +94,7 @@ pub struct Serving {
 
 /// Requests of one connection that wait at one time; it is not read further meanwhile.
 const MOST_IN_FLIGHT: usize = 128;
-/// Idle time while more than half of the connections that there may be are in use.
+/// Idle time on a crowded listener.
 const SHORT_IDLE: Duration = Duration::from_secs(1);
 /// Pause after the kernel refused a connection (no descriptors left), so that the loop cannot spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -132,6 +132,11 @@ impl StreamListener {
     #[must_use]
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
+    }
+
+    /// Whether more than half of the connections that there may be are in use.
+    fn is_crowded(&self) -> bool {
+        self.connections.len() > self.serving.load().caps.connections / 2
     }
 
     /// Counts requests that came.
@@ -174,7 +179,8 @@ impl StreamListener {
         let client = SocketAddr::new(client.ip().to_canonical(), client.port());
         let (listener, stop) = (self.clone(), stop.clone());
         self.connections.spawn(async move {
-            let Some(_slot) = listener.clients.enter(client.ip()) else {
+            let is_crowded = listener.is_crowded();
+            let Some(_slot) = listener.clients.enter(client.ip(), is_crowded) else {
                 return;
             };
             // Errors end the connection, which is all that can be done about them.
@@ -305,8 +311,7 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Connection<'l, S> {
     }
 
     fn idle(&self) -> Duration {
-        let most = self.listener.serving.load().caps.connections;
-        if self.listener.connections.len() > most / 2 {
+        if self.listener.is_crowded() {
             SHORT_IDLE.min(self.limits.idle)
         } else {
             self.limits.idle

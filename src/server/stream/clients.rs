@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::telemetry::Pace;
 
-/// Connections of one client.
+/// Connections of one client on a crowded listener.
 const MOST_OF_CLIENT: usize = 256;
 
 /// The connections of each client.
@@ -26,15 +26,18 @@ struct Counts {
 pub(super) struct ClientSlot<'c>(&'c Clients, IpAddr);
 
 impl Clients {
-    /// A place for one more connection of this client; `None` where it has its share.
-    pub(super) fn enter(&self, client: IpAddr) -> Option<ClientSlot<'_>> {
+    /// A place for one more connection of this client; `None` where the listener is crowded and
+    /// the client has its share. Until then there is no share: behind one address may stand a whole
+    /// node, as with a cache on each.
+    pub(super) fn enter(&self, client: IpAddr, is_crowded: bool) -> Option<ClientSlot<'_>> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.of_client.entry(client).or_default();
-        if *count >= MOST_OF_CLIENT {
+        if is_crowded && *count >= MOST_OF_CLIENT {
+            let has = *count;
             if counts.told.is_due() {
                 warn!(
-                    "{client} has {MOST_OF_CLIENT} connections to one listener, the most that one \
-                     client may have: further ones are closed"
+                    "{client} has {has} connections to one listener, more than half of whose \
+                     connections are in use: further ones of it are closed"
                 );
             }
             return None;
@@ -61,16 +64,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_has_its_share_and_others_have_theirs() {
+    fn a_client_has_its_share_of_a_crowded_listener_and_others_have_theirs() {
         let clients = Clients::default();
         let [one, other] = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().unwrap());
         let mut slots: Vec<_> = (0..MOST_OF_CLIENT)
-            .map(|_| clients.enter(one).unwrap())
+            .map(|_| clients.enter(one, true).unwrap())
             .collect();
-        assert!(clients.enter(one).is_none());
-        assert!(clients.enter(other).is_some());
+        assert!(clients.enter(one, true).is_none());
+        assert!(clients.enter(one, false).is_some(), "there is room");
+        assert!(clients.enter(other, true).is_some());
         slots.pop();
-        assert!(clients.enter(one).is_some());
+        assert!(clients.enter(one, true).is_some());
         drop(slots);
         let counts = clients.0.lock().unwrap();
         assert!(counts.of_client.is_empty(), "nobody is remembered");
