@@ -108,7 +108,8 @@ impl Measure {
                 let running = Running::start(name, &self.plane, &[])?;
                 let (service, records) = load::headless_below(size);
                 running.wait_for(&service, records)?;
-                latency.measure(&self.api, running.address())?;
+                let done = latency.measure(&self.api, running.address());
+                done.map_err(|error| format!("{name}: {error}"))?;
             }
         }
         let reached = churn.end()?;

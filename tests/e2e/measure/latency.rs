@@ -54,10 +54,16 @@ spec: {clusterIP: None}
             let [_, _, middle, low] = number.to_be_bytes();
             let address = [10, 65, middle, low];
             let changing = api.runtime.spawn(change(api.clone(), address));
-            let answered = asked_until(&mut asker, address)?;
-            let event = api.runtime.block_on(seen(&mut events, address))?;
+            let answered = asked_until(&mut asker, address);
+            if let Err(error) = &answered
+                && !changing.is_finished()
+            {
+                return Err(format!("{error}: the API server has not taken the change"));
+            }
             let changed = api.runtime.block_on(changing);
             changed.map_err(|error| error.to_string())??;
+            let answered = answered?;
+            let event = api.runtime.block_on(seen(&mut events, address))?;
             self.0.push(match answered.checked_duration_since(event) {
                 Some(after) => millis(after),
                 None => -millis(event - answered),
