@@ -94,7 +94,7 @@ struct Acl {
 
 /// The counts of one listener.
 struct Counters {
-    allowed: Counter,
+    allowed: OnceLock<Counter>,
     /// For each rule and each of its zones.
     refused: Vec<Vec<Refused>>,
 }
@@ -149,13 +149,11 @@ impl Acl {
         })
     }
 
-    #[inline]
     fn counters(&self, query: &Query<'_>) -> Option<&Counters> {
         let make = || {
             let zones = |rule: &Rule| rule.zones.iter().map(|_| Default::default()).collect();
-            let labels = [("server", &*query.server.label), ("view", &*self.view)];
             Counters {
-                allowed: self.metrics.counter(ALLOWED, &labels),
+                allowed: OnceLock::new(),
                 refused: self.rules.iter().map(zones).collect(),
             }
         };
@@ -164,8 +162,12 @@ impl Acl {
 
     #[inline]
     fn count_allowed(&self, query: &Query<'_>) {
+        let make = || {
+            let labels = [("server", &*query.server.label), ("view", &*self.view)];
+            self.metrics.counter(ALLOWED, &labels)
+        };
         if let Some(counters) = self.counters(query) {
-            counters.allowed.inc();
+            counters.allowed.get_or_init(make).inc();
         }
     }
 
