@@ -21,6 +21,19 @@ pub(crate) struct Scenario {
     pub(crate) steps: Vec<Step>,
 }
 
+impl Scenario {
+    /// Whether it listens on `::1`, or asks there.
+    pub(crate) fn needs_ipv6(&self) -> bool {
+        self.steps.iter().any(|step| {
+            let binds = |line: &String| {
+                let mut words = line.split_whitespace();
+                words.next() == Some("bind") && words.any(|word| word == "::1")
+            };
+            step.heading.contains("+to=[::1]") || step.content.iter().any(binds)
+        })
+    }
+}
+
 /// One thing that is done, and what must come of it.
 pub(crate) struct Step {
     /// The line of the heading, from 1.

@@ -67,13 +67,18 @@ fn suite() -> Result<bool, String> {
     let problems = departures::problems(&document, &files, filters.is_empty());
     problems.iter().for_each(|problem| println!("{problem}"));
     let selected = select(&files, &filters);
-    if selected.is_empty() && std::env::var_os("SUBJECT").is_some() {
+    let (selected, not_run) = runnable(&files, selected);
+    if selected.is_empty() && not_run.is_empty() && std::env::var_os("SUBJECT").is_some() {
         return Err(format!("no scenario fits {filters:?}"));
     }
     let reports = run_all(&subject, &files, &selected, record);
     let failures = print(&files, &selected, &reports);
     if record {
         write_back(&mut files, &selected, reports)?;
+    }
+    if !not_run.is_empty() {
+        let (count, names) = (not_run.len(), not_run.join("; "));
+        println!("{count} scenarios not run, as this machine has no ::1: {names}");
     }
     Ok(failures == 0 && problems.is_empty())
 }
@@ -104,6 +109,27 @@ fn select(files: &[File], filters: &[String]) -> Vec<(usize, usize)> {
         }
     }
     selected
+}
+
+/// Those that can run on this machine, and the names of the others: those that need `::1` where it
+/// has none.
+fn runnable(files: &[File], selected: Vec<(usize, usize)>) -> (Vec<(usize, usize)>, Vec<String>) {
+    if std::net::UdpSocket::bind("[::1]:0").is_ok() {
+        return (selected, Vec::new());
+    }
+    let mut not_run = Vec::new();
+    let runs = selected.into_iter().filter(|(at, number)| {
+        let file = files.get(*at);
+        let scenario = file.and_then(|file| Some((file, file.scenarios.get(*number)?)));
+        match scenario.filter(|(_, scenario)| scenario.needs_ipv6()) {
+            Some((file, scenario)) => {
+                not_run.push(format!("{}: {}", file.name(), scenario.title));
+                false
+            }
+            None => true,
+        }
+    });
+    (runs.collect(), not_run)
 }
 
 fn run_all(
