@@ -188,8 +188,11 @@ impl ExtendedError {
 #[derive(Clone, Debug, Default)]
 pub struct Extra {
     /// EDNS options to send, encoded: code, length, data, and again. `Some` also where an upstream's
-    /// answer had an OPT with no option.
+    /// answer had an OPT with no option, or a plugin made one for its `error`.
     pub options: Option<Vec<u8>>,
+    /// Options of the request that the reply shows where the answer brought no OPT, encoded
+    /// likewise (`rewrite`). They are no part of the answer's size.
+    pub echoed: Vec<u8>,
     /// Why it failed.
     pub error: Option<ExtendedError>,
     /// The payload size that the reply is cut at over UDP, and that its OPT tells, in place of the
@@ -324,6 +327,13 @@ impl Answer {
         self.ttl = None;
         self.order = Order::AsIs;
         self
+    }
+
+    /// Has the answer bring an OPT that tells why it is as it is.
+    pub fn bring_error(&mut self, error: ExtendedError) {
+        let extra = self.extra_mut();
+        extra.options.get_or_insert_default();
+        extra.error = Some(error);
     }
 
     /// What few answers have, made on first use.

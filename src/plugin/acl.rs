@@ -229,7 +229,7 @@ impl Action {
             Self::Allow | Self::Block => (ResponseCode::Refused, ExtendedError::BLOCKED),
         };
         let mut answer = Answer::new(query, NAME, Origin::Local).with_rcode(rcode);
-        answer.extra_mut().error = Some(ExtendedError {
+        answer.bring_error(ExtendedError {
             code,
             text: String::new(),
         });

@@ -210,6 +210,7 @@ impl Asked {
                 if failure.extended.is_some() {
                     answer.extra_mut().error = failure.extended;
                 }
+                bring_opt(query, &mut answer);
                 return Outcome::Answer(answer);
             }
             Outcome::Drop | Outcome::Transfer(_) => {
@@ -225,6 +226,7 @@ impl Asked {
         found.each(&of_a, &mut |record| builder.push(&self.record(record)));
         answer.body = Body::Records(Arc::new(builder.finish()));
         answer.extra = found.extra;
+        bring_opt(query, &mut answer);
         Outcome::Answer(answer)
     }
 
@@ -246,6 +248,15 @@ impl Asked {
                 ..record
             },
         }
+    }
+}
+
+/// Gives an answer the OPT that this server's own reply for A has, as CoreDNS passes that on.
+fn bring_opt(query: &Query<'_>, answer: &mut Answer) {
+    if query.opt.is_some() {
+        let extra = answer.extra_mut();
+        let echoed = std::mem::take(&mut extra.echoed);
+        extra.options.get_or_insert(echoed);
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::setup::{Setup, SetupError};
-use crate::answer::Answer;
+use crate::answer::{Answer, Extra};
 use crate::chain::{Outcome, Plugin, Transferred};
 use crate::corefile::Directive;
 use crate::name::{Name, NameRef};
@@ -143,8 +143,21 @@ impl Plugin for Log {
 /// What came of a query, as far as a line tells it.
 struct Seen {
     response: Option<Response>,
+    request_size: usize,
     size: usize,
     kind: Kind,
+}
+
+/// The size of a request that a plugin answered, as CoreDNS tells it: without the options of its OPT
+/// that the reply does not show, where it is the request's OPT that goes back.
+fn answered_size(query: &Query<'_>, extra: Option<&Extra>) -> usize {
+    let size = query.request.size;
+    let brought = extra.is_some_and(|extra| extra.options.is_some());
+    let Some(opt) = query.opt.filter(|_| !brought) else {
+        return size;
+    };
+    let shown = extra.map_or(0, |extra| extra.echoed.len());
+    size.saturating_sub(opt.options.len().saturating_sub(shown))
 }
 
 impl Logger {
@@ -162,6 +175,7 @@ impl Logger {
                 };
                 let seen = Seen {
                     response: Some(response),
+                    request_size: answered_size(query, answer.extra.as_deref()),
                     size: render::whole_len(answer, query),
                     kind: Kind::of_answer(answer, query),
                 };
@@ -174,6 +188,7 @@ impl Logger {
                         rcode,
                         flags: query.reply_flags().with(Flags::QR),
                     }),
+                    request_size: query.request.size,
                     size: HEADER_LEN + query.name.as_bytes().len() + 4,
                     kind: Kind::of_empty(rcode, query),
                 };
@@ -182,6 +197,7 @@ impl Logger {
             Outcome::Drop => {
                 let seen = Seen {
                     response: None,
+                    request_size: query.request.size,
                     size: 0,
                     kind: Kind::OtherError,
                 };
@@ -200,6 +216,7 @@ impl Logger {
         let flags = sent.flags.with(Flags::QR);
         let seen = Seen {
             response: Some(Response { rcode: 0, flags }),
+            request_size: answered_size(query, None),
             size: sent.size,
             kind: Kind::of_empty(0, query),
         };
@@ -223,7 +240,7 @@ impl Logger {
             name: SmallVec::from_slice(query.lower.as_bytes()),
             qtype: query.qtype.into(),
             qclass: query.qclass.into(),
-            size: request.size,
+            size: seen.request_size,
             dnssec_ok: query.dnssec_ok(),
             bufsize: query.size_limit(),
             response: seen.response,

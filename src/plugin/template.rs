@@ -271,7 +271,7 @@ impl Template {
             .with_rcode(self.rcode)
             .authoritative();
         if let Some(error) = &self.error {
-            answer.extra_mut().error = Some(error.clone());
+            answer.bring_error(error.clone());
         }
         let follows = matches!(query.qtype, RecordType::A | RecordType::AAAA);
         let lead = |(section, record): (Section, Record)| {

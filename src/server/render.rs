@@ -28,6 +28,8 @@ const UNFRAGMENTED_V6: usize = 1220;
 /// The EDNS flags that a reply copies from its request, as CoreDNS does: DO and seven bits that have
 /// no meaning yet.
 const ECHOED_FLAGS: u16 = 0xff00;
+/// The length of an OPT without options (RFC 6891, 6.1.2).
+const EMPTY_OPT: usize = 11;
 /// The EDNS option code of an extended error (RFC 8914).
 const EXTENDED_ERROR: u16 = 15;
 
@@ -172,15 +174,16 @@ pub fn refusal(refusal: Refusal<'_>, out: &mut Vec<u8>) {
 }
 
 /// The length of `answer` with all its records and whole names: what metrics and logs tell. An OPT
-/// counts only where the plugin that answered brought one (an upstream's).
+/// counts only where the plugin that answered brought one (an upstream's, or that of `acl`).
 #[must_use]
 pub fn whole_len(answer: &Answer, query: &Query<'_>) -> usize {
     let length = HEADER_LEN + query.name.as_bytes().len() + 4 + answer.wire_len(query);
-    let options = answer
-        .extra
-        .as_ref()
-        .and_then(|extra| extra.options.as_ref());
-    length + options.map_or(0, |options| 11 + options.len())
+    let extra = answer.extra.as_deref();
+    let brought = extra.filter(|extra| extra.options.is_some());
+    length
+        + brought.map_or(0, |_| {
+            EMPTY_OPT + OptOut::of_answer(answer, query).options_len()
+        })
 }
 
 fn write_head(head: &Head, query: &Query<'_>, out: &mut Vec<u8>) {
@@ -234,9 +237,9 @@ impl<'a> OptOut<'a> {
         Self {
             opt: query.opt,
             size: query.opt.map_or(0, |opt| opt.udp_size),
-            options: extra
-                .and_then(|extra| extra.options.as_deref())
-                .unwrap_or_default(),
+            options: extra.map_or(&[][..], |extra| {
+                extra.options.as_deref().unwrap_or(&extra.echoed)
+            }),
             error: extra.and_then(|extra| extra.error.as_ref()),
             upper: answer.rcode.high(),
         }
@@ -252,7 +255,7 @@ impl<'a> OptOut<'a> {
 
     fn len(&self) -> usize {
         if self.present() {
-            11 + self.options_len()
+            EMPTY_OPT + self.options_len()
         } else {
             0
         }

@@ -179,7 +179,7 @@ impl Undoing<'_> {
         }
         let options = options.only(told).into_bytes();
         if !options.is_empty() {
-            answer.extra_mut().options = Some(options);
+            answer.extra_mut().echoed = options;
         }
     }
 }
