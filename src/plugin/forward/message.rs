@@ -10,6 +10,9 @@ use crate::name::NameRef;
 use crate::query::{Opt, Query};
 use crate::wire::{self, Flags, HEADER_LEN, Opcode};
 
+/// The longest UDP reply that everybody can take (RFC 1035, 4.2.1).
+const SMALLEST: usize = 512;
+
 /// A query, ready to be sent under an id of our own.
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -89,7 +92,7 @@ impl Outgoing {
         Self {
             packet,
             question_end,
-            limit: 512,
+            limit: SMALLEST,
             any_reply: false,
         }
     }
@@ -122,15 +125,17 @@ impl Outgoing {
 
     /// Reads a UDP datagram that came under this query's id.
     ///
-    /// One that is longer than the client can take, or that was cut by its sender in mid-record,
-    /// is told as truncated, so that the client asks again over TCP.
+    /// One that is longer than the client can take, or that was cut on its way in mid-record, is
+    /// told as truncated, so that the client asks again over TCP.
     pub(super) fn read_datagram(&self, bytes: &[u8]) -> Result<Received, Bogus> {
         let header = self.check(bytes)?;
         if bytes.len() > self.limit {
             return Ok(header.truncated());
         }
+        // Who cuts without saying so cuts at what the client takes, or at what all take.
+        let is_cut = header.flags.has(Flags::TC) || [SMALLEST, self.limit].contains(&bytes.len());
         match Received::parse(bytes) {
-            Err(Bogus::Malformed) if header.flags.has(Flags::TC) => Ok(header.truncated()),
+            Err(Bogus::Malformed) if is_cut => Ok(header.truncated()),
             Err(_) if self.any_reply => Ok(header.truncated()),
             read => read,
         }
