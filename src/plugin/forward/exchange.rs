@@ -26,7 +26,14 @@ const TRIES_FOR_EACH: usize = 2;
 /// What came of a query.
 pub(super) enum Landed {
     /// An upstream replied.
-    Replied(Received, Arc<str>),
+    Replied {
+        /// What it said.
+        received: Received,
+        /// Its name.
+        upstream: Arc<str>,
+        /// The query that it was sent.
+        query: Arc<Outgoing>,
+    },
     /// None did.
     Failed(Failure),
 }
@@ -105,7 +112,11 @@ impl Exchange {
                             continue;
                         }
                     }
-                    return Landed::Replied(received, upstream.name().clone());
+                    return Landed::Replied {
+                        received,
+                        upstream: upstream.name().clone(),
+                        query: self.query,
+                    };
                 }
                 Err(Stop::Now(failure)) => return Landed::Failed(*failure),
                 Err(Stop::Try(error)) => {
