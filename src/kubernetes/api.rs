@@ -35,6 +35,7 @@ use metrics::Metrics;
 mod access;
 mod audit;
 mod backoff;
+mod client;
 mod connection;
 mod decode;
 mod failure;

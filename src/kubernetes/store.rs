@@ -32,7 +32,8 @@ const TARGET: &str = "plugin/kubernetes";
 #[derive(Debug)]
 pub struct Store {
     zone: Arc<Zone>,
-    slices: HashMap<Named<Slice>, Filed<Arc<Service>>, RandomState>,
+    /// each with what it is a part of
+    slices: HashMap<Named<Slice>, Arc<Service>, RandomState>,
     pods: HashMap<Key, Filed<Placed>, RandomState>,
     port_lists: Pool<[Port]>,
     label_lists: Pool<[PodLabel]>,
@@ -196,8 +197,8 @@ impl Store {
                 any(gone, |service| self.delete_service(&service))
             }
             Kind::EndpointSlice => {
-                let unnamed = self.slices.iter().filter(|(_, filed)| filed.list != list);
-                let gone: Vec<_> = unnamed.map(|(slice, _)| slice.0.clone()).collect();
+                let all = self.slices.keys().map(|known| known.0.clone());
+                let gone: Vec<_> = all.filter(|known| known.list() != list).collect();
                 any(gone, |slice| self.delete_slice(slice.key()))
             }
             Kind::Pod => {

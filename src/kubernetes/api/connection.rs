@@ -8,10 +8,11 @@ use hyper::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
 use kube::Client;
-use kube::client::{Body, ClientBuilder};
+use kube::client::Body;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::access::{Access, Loaded};
+use super::client::client;
 use super::decode::protobuf;
 use super::failure::{Failure, Status, error_chain};
 use super::frames::Format;
@@ -59,7 +60,7 @@ impl Connection {
         let agent = concat!("callsign/", env!("CARGO_PKG_VERSION"));
         let agent: (HeaderName, HeaderValue) = (USER_AGENT, HeaderValue::from_static(agent));
         config.headers.push(agent);
-        let client = ClientBuilder::try_from(config).map_err(|error| {
+        let client = client(config).map_err(|error| {
             let text = error_chain(&error);
             match error {
                 // A command that gives credentials may do better the next time.
@@ -68,7 +69,7 @@ impl Connection {
             }
         })?;
         Ok(Self {
-            client: client.build(),
+            client,
             token,
             requests: requests(&host),
         })

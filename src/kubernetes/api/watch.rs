@@ -50,6 +50,8 @@ impl Watch {
                 return Ok(change);
             }
             if is_empty {
+                // Empty as it is, it would keep the room that it was received in, until the next comes.
+                self.chunk = Bytes::new();
                 match self.chunks.next(until).await? {
                     Some(bytes) => self.chunk = bytes,
                     None => return Ok(None),

@@ -1,6 +1,6 @@
 //! EndpointSlices, merged into the entry of their Service.
 
-use super::{Filed, Store};
+use super::Store;
 use crate::kubernetes::name::service_key;
 use crate::kubernetes::object::{self, Kind};
 use crate::kubernetes::zone::{Named, Service, Slice};
@@ -18,7 +18,7 @@ impl Store {
         let service = name.as_deref().and_then(|name| self.zone.service(name));
         let list = self.list(Kind::EndpointSlice);
         let known = self.slices.get_key_value(&*key);
-        let was_elsewhere = known.is_some_and(|(_, filed)| Some(&filed.place) != service.as_ref());
+        let was_elsewhere = known.is_some_and(|(_, place)| Some(place) != service.as_ref());
         let left_a_service = was_elsewhere && self.delete_slice(&key);
         let Some(name) = name else {
             return left_a_service;
@@ -26,7 +26,7 @@ impl Store {
         let ports = self.port_list(&slice.ports);
         let import = slice.import.as_deref().filter(|_| self.of_imports);
         let cluster = import.map_or("", |import| &*import.cluster);
-        let mut new = Slice::new(key, slice, ports).of_cluster(cluster);
+        let mut new = Slice::new(&key, slice, ports).of_cluster(cluster);
         if self.with_zones {
             let names = &mut self.names;
             new = new.in_zones(slice, |zone| names.share(zone, || zone.into()));
@@ -36,12 +36,11 @@ impl Store {
             .slices
             .get_key_value(new.key())
             .map(|(old, _)| old.0.clone());
-        if old.as_ref() == Some(&new) {
-            if let Some(filed) = self.slices.get_mut(new.key()) {
-                filed.list = list;
-            }
+        if let Some(old) = old.as_ref().filter(|old| **old == new) {
+            old.set_list(list);
             return left_a_service;
         }
+        new.set_list(list);
         let service = service.unwrap_or_else(|| self.add_service(&name, &slice.key.namespace));
         self.replace(&service, old.as_ref(), Some(&new));
         let is_visible = match &old {
@@ -50,19 +49,15 @@ impl Store {
         };
         // the key holds the slice, so it is to be replaced as well
         self.slices.remove(new.key());
-        let filed = Filed {
-            place: service,
-            list,
-        };
-        self.slices.insert(Named(new), filed);
+        self.slices.insert(Named(new), service);
         is_visible || left_a_service
     }
 
     pub(super) fn delete_slice(&mut self, key: &[u8]) -> bool {
-        let Some((Named(old), filed)) = self.slices.remove_entry(key) else {
+        let Some((Named(old), place)) = self.slices.remove_entry(key) else {
             return false;
         };
-        self.replace(&filed.place, Some(&old), None);
+        self.replace(&place, Some(&old), None);
         old.ready() > 0
     }
 

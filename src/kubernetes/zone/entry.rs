@@ -44,14 +44,19 @@ pub struct Namespace {
 pub struct Entry {
     shape: Shape,
     ports: Arc<[Port]>,
-    v4: Option<Addresses<Ipv4Addr>>,
-    v6: Option<Addresses<Ipv6Addr>>,
+    addresses: Families,
     /// in the order of their names
     slices: Few<Arc<Slice>>,
     /// what leads to it from outside the cluster
     external: Option<Box<External>>,
-    ready: u32,
-    not_ready: u32,
+}
+
+/// The addresses of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Families {
+    /// No other, which is what most have: an address of IPv6 takes four times the room.
+    V4(Option<Addresses<Ipv4Addr>>),
+    Both(Box<(Option<Addresses<Ipv4Addr>>, Addresses<Ipv6Addr>)>),
 }
 
 /// A state of a Service in the hands of one reader.
@@ -216,42 +221,26 @@ impl Entry {
         cluster_ips: &[IpAddr],
         slices: Vec<Arc<Slice>>,
     ) -> Self {
-        let v4 = Addresses::of(|| cluster_ips.iter().copied().filter_map(as_v4));
-        let v6 = Addresses::of(|| cluster_ips.iter().copied().filter_map(as_v6));
         Self {
             shape,
             ports,
-            v4,
-            v6,
+            addresses: Families::of(|| cluster_ips.iter().copied()),
             slices: Vec::new().into(),
             external: None,
-            ready: 0,
-            not_ready: 0,
         }
         .with_slices(slices)
     }
 
     /// The same Service with other endpoints.
     pub(in crate::kubernetes) fn with_slices(&self, slices: Vec<Arc<Slice>>) -> Self {
-        let addresses = || slices.iter().flat_map(|slice| slice.addresses());
-        let (v4, v6) = match self.shape {
-            Shape::Headless => (
-                Addresses::of(|| addresses().filter_map(as_v4)),
-                Addresses::of(|| addresses().filter_map(as_v6)),
-            ),
-            _ => (self.v4.clone(), self.v6.clone()),
+        let addresses = match self.shape {
+            Shape::Headless => Families::of(|| slices.iter().flat_map(|slice| slice.addresses())),
+            _ => self.addresses.clone(),
         };
-        let ready = slices.iter().map(|slice| slice.ready()).sum::<usize>();
-        let not_ready = slices
-            .iter()
-            .fold(0_u32, |sum, slice| sum.saturating_add(slice.not_ready()));
         Self {
             shape: self.shape.clone(),
             ports: self.ports.clone(),
-            v4,
-            v6,
-            ready: u32::try_from(ready).unwrap_or(u32::MAX),
-            not_ready,
+            addresses,
             external: self.external.clone(),
             slices: slices.into(),
         }
@@ -290,13 +279,19 @@ impl Entry {
     /// those of its ready endpoints. `None` where there is none.
     #[must_use]
     pub fn v4(&self) -> Option<&Addresses<Ipv4Addr>> {
-        self.v4.as_ref()
+        match &self.addresses {
+            Families::V4(v4) => v4.as_ref(),
+            Families::Both(both) => both.0.as_ref(),
+        }
     }
 
     /// As [`Entry::v4`].
     #[must_use]
     pub fn v6(&self) -> Option<&Addresses<Ipv6Addr>> {
-        self.v6.as_ref()
+        match &self.addresses {
+            Families::V4(_) => None,
+            Families::Both(both) => Some(&both.1),
+        }
     }
 
     /// Its endpoints, in the order of the slices' names.
@@ -308,13 +303,15 @@ impl Entry {
     /// How many ready addresses its endpoints have.
     #[must_use]
     pub fn ready(&self) -> u32 {
-        self.ready
+        let ready = self.slices().iter().map(|slice| slice.ready());
+        u32::try_from(ready.sum::<usize>()).unwrap_or(u32::MAX)
     }
 
     /// How many endpoints are not ready, so in no answer.
     #[must_use]
     pub fn not_ready(&self) -> u32 {
-        self.not_ready
+        let not_ready = self.slices().iter().map(|slice| slice.not_ready());
+        not_ready.fold(0, u32::saturating_add)
     }
 
     /// The addresses of a [`Shape::ClusterIp`], first family first.
@@ -355,6 +352,17 @@ impl Entry {
     /// Whether nothing gives the name any more.
     pub(in crate::kubernetes) fn is_void(&self) -> bool {
         self.shape == Shape::Absent && self.slices().is_empty()
+    }
+}
+
+impl Families {
+    /// Those of a list that can be gone over several times, each once.
+    fn of<I: Iterator<Item = IpAddr>>(list: impl Fn() -> I) -> Self {
+        let v4 = Addresses::of(|| list().filter_map(as_v4));
+        match Addresses::of(|| list().filter_map(as_v6)) {
+            None => Self::V4(v4),
+            Some(v6) => Self::Both(Box::new((v4, v6))),
+        }
     }
 }
 

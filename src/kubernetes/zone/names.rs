@@ -29,14 +29,14 @@ pub(super) struct Name<'s> {
 
 impl<'s> Names<'s> {
     /// Packs the host name of each endpoint, or where it has none its pod's: where it has one,
-    /// that of its pod is never asked for. Empty where no endpoint has a name.
-    pub(super) fn pack(endpoints: &[&Endpoint]) -> Box<[u8]> {
+    /// that of its pod is never asked for. Nothing is added where no endpoint has a name.
+    pub(super) fn pack(endpoints: &[&Endpoint], packed: &mut Vec<u8>) {
         let names = || endpoints.iter().map(|endpoint| name_of(endpoint));
         let texts = names().flatten().map(|(text, _)| text);
         let Some(start) = texts.reduce(common_start) else {
-            return Box::default();
+            return;
         };
-        let mut packed = vec![length(start)];
+        packed.push(length(start));
         packed.extend_from_slice(start);
         for name in names() {
             let Some((text, kind)) = name else {
@@ -47,7 +47,6 @@ impl<'s> Names<'s> {
             packed.push(NAMED | kind | length(end));
             packed.extend_from_slice(end);
         }
-        packed.into()
     }
 
     pub(super) fn open(packed: &'s [u8]) -> Self {

@@ -80,7 +80,8 @@ impl<'q> Selection<'q> {
             view.endpoints && selection.holds_endpoints()
         } else {
             let is_portless = *entry.shape() == Shape::Portless;
-            let ignored = view.ignore_empty_service && !(view.endpoints && entry.ready() > 0);
+            let is_ready = || entry.slices().iter().any(|slice| slice.ready() > 0);
+            let ignored = view.ignore_empty_service && !(view.endpoints && is_ready());
             !ignored && !is_portless && selection.ports.pass_one(|| entry.ports())
         };
         exists.then_some(selection)

@@ -1,28 +1,35 @@
 //! The ready endpoints of one EndpointSlice, packed.
 //!
 //! A cluster has more endpoints than anything else, so an endpoint is its address and what its
-//! names add: the pods of one slice share most of their names' beginning, which is kept once.
+//! names add: the pods of one slice share most of their names' beginning, which is kept once. All of
+//! a slice that has no fixed length stands in one piece of memory.
 //! Endpoints that are not ready are only counted; those that are names are few, and not packed.
 
 use super::label::{self, Label};
 use super::names::{Name, Names};
 use crate::kubernetes::object::{self, Port};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// What DNS needs of an EndpointSlice.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Slice {
-    /// see [`Slice::key_of`]
-    key: Box<[u8]>,
     ports: Arc<[Port]>,
-    addresses: Addresses,
-    /// see [`Names`]; empty where no endpoint has a name
-    names: Box<[u8]>,
+    /// its [key](Slice::key_of), the ready addresses, and their [names](Names): nothing where no
+    /// endpoint has a name
+    packed: Box<[u8]>,
     /// what few slices have
     extra: Option<Box<Extra>>,
     not_ready: u32,
+    /// how many addresses are packed
+    count: u32,
+    /// the number of the list that last named it
+    list: AtomicU32,
+    /// the length of its key
+    key: u16,
+    family: Family,
 }
 
 /// What only some options ask for.
@@ -46,11 +53,13 @@ pub struct Alias {
     zone: Option<Arc<str>>,
 }
 
-/// Nearly every slice is all IPv4, which then takes a quarter of the room.
-#[derive(Debug, PartialEq, Eq)]
-enum Addresses {
-    V4(Box<[Ipv4Addr]>),
-    Any(Box<[IpAddr]>),
+/// How addresses are packed. Nearly every slice is all IPv4, which then takes a quarter of the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    /// four bytes each
+    V4,
+    /// sixteen bytes each, those of IPv4 as IPv6 maps them
+    Any,
 }
 
 /// A ready address of an endpoint. One with two addresses counts twice, as in CoreDNS.
@@ -75,7 +84,7 @@ pub(super) struct Wanted<'q> {
 impl Slice {
     /// Packs an object, whose ports the caller shares with other slices.
     pub(in crate::kubernetes) fn new(
-        key: Box<[u8]>,
+        key: &[u8],
         slice: &object::EndpointSlice,
         ports: Arc<[Port]>,
     ) -> Self {
@@ -98,13 +107,19 @@ impl Slice {
             aliases: aliases.into(),
             ..Extra::default()
         });
+        let family = Family::of(&addresses);
+        let mut packed = key.to_vec();
+        family.pack(&addresses, &mut packed);
+        Names::pack(&endpoints, &mut packed);
         Self {
-            key,
             ports,
-            addresses: Addresses::pack(addresses),
-            names: Names::pack(&endpoints),
+            packed: packed.into(),
             extra: extra.map(Box::new),
             not_ready,
+            count: u32::try_from(addresses.len()).unwrap_or(u32::MAX),
+            list: AtomicU32::new(0),
+            key: u16::try_from(key.len()).unwrap_or(u16::MAX),
+            family,
         }
     }
 
@@ -160,22 +175,41 @@ impl Slice {
     }
 
     /// A slice's identity: the length of its namespace's name, that name, its own name. Slices of
-    /// one Service are in the order of their names. `None` where no namespace is called so.
+    /// one Service are in the order of their names. `None` where none is called so, as it is too long.
     pub(in crate::kubernetes) fn key_of(key: &object::Key) -> Option<Box<[u8]>> {
         let length = u8::try_from(key.namespace.len()).ok()?;
+        u16::try_from(1 + key.namespace.len() + key.name.len()).ok()?;
         let bytes = [length].into_iter().chain(key.namespace.bytes());
         Some(bytes.chain(key.name.bytes()).collect())
     }
 
     pub(in crate::kubernetes) fn key(&self) -> &[u8] {
-        &self.key
+        self.parts().0
     }
 
     /// The slice's name.
     #[must_use]
     pub fn name(&self) -> &[u8] {
-        let namespace = self.key.first().map_or(0, |length| usize::from(*length));
-        self.key.get(namespace + 1..).unwrap_or_default()
+        let key = self.key();
+        let namespace = key.first().map_or(0, |length| usize::from(*length));
+        key.get(namespace + 1..).unwrap_or_default()
+    }
+
+    /// Its key, addresses and names, packed.
+    fn parts(&self) -> (&[u8], &[u8], &[u8]) {
+        let key = self.packed.split_at_checked(usize::from(self.key));
+        let (key, rest) = key.unwrap_or_default();
+        let addresses = rest.split_at_checked(self.count() * self.family.width());
+        let (addresses, names) = addresses.unwrap_or_default();
+        (key, addresses, names)
+    }
+
+    pub(in crate::kubernetes) fn set_list(&self, list: u32) {
+        self.list.store(list, Relaxed);
+    }
+
+    pub(in crate::kubernetes) fn list(&self) -> u32 {
+        self.list.load(Relaxed)
     }
 
     /// The ports of each of its endpoints; none where every port is meant.
@@ -192,10 +226,7 @@ impl Slice {
 
     /// How many ready addresses it holds.
     pub(super) fn count(&self) -> usize {
-        match &self.addresses {
-            Addresses::V4(addresses) => addresses.len(),
-            Addresses::Any(addresses) => addresses.len(),
-        }
+        self.count as usize
     }
 
     /// The ready endpoints that are names, in the object's order.
@@ -213,19 +244,25 @@ impl Slice {
 
     /// The ready addresses, in the object's order.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let (v4, any) = match &self.addresses {
-            Addresses::V4(addresses) => (&addresses[..], &[][..]),
-            Addresses::Any(addresses) => (&[][..], &addresses[..]),
-        };
-        v4.iter()
-            .copied()
-            .map(IpAddr::V4)
-            .chain(any.iter().copied())
+        let (v4, any) = self.octets();
+        let any = any
+            .iter()
+            .map(|octets| IpAddr::from(*octets).to_canonical());
+        v4.iter().map(|octets| IpAddr::from(*octets)).chain(any)
+    }
+
+    /// The ready addresses as they are packed; one of the two is empty.
+    fn octets(&self) -> (&[[u8; 4]], &[[u8; 16]]) {
+        let addresses = self.parts().1;
+        match self.family {
+            Family::V4 => (addresses.as_chunks().0, &[]),
+            Family::Any => (&[], addresses.as_chunks().0),
+        }
     }
 
     /// The ready addresses with their names, in the object's order.
     pub fn endpoints(&self) -> impl Iterator<Item = Endpoint<'_>> {
-        let mut names = Names::open(&self.names);
+        let mut names = Names::open(self.parts().2);
         let extra = self.extra.as_deref();
         let mut zones = extra.into_iter().flat_map(|extra| extra.zones.iter());
         self.addresses().map(move |address| Endpoint {
@@ -238,33 +275,71 @@ impl Slice {
     /// Whether one of its addresses is this one.
     #[must_use]
     pub fn holds(&self, address: IpAddr) -> bool {
-        match (&self.addresses, address) {
-            (Addresses::V4(addresses), IpAddr::V4(address)) => addresses.contains(&address),
-            (Addresses::V4(_), IpAddr::V6(_)) => false,
-            (Addresses::Any(addresses), _) => addresses.contains(&address),
+        let (v4, any) = self.octets();
+        match (self.family, address) {
+            (Family::V4, IpAddr::V4(address)) => v4.contains(&address.octets()),
+            (Family::V4, IpAddr::V6(_)) => false,
+            (Family::Any, _) => any.contains(&mapped(address)),
         }
     }
 
     /// Whether a reader can tell the two apart. The count of those not ready, and the ports of a
     /// slice without a ready endpoint, are in no answer.
     pub(in crate::kubernetes) fn looks_like(&self, other: &Self) -> bool {
-        self.addresses == other.addresses
-            && self.names == other.names
+        self.has_endpoints_of(other) && (self.ready() == 0 || self.ports == other.ports)
+    }
+
+    fn has_endpoints_of(&self, other: &Self) -> bool {
+        let (_, addresses, names) = self.parts();
+        self.family == other.family
+            && (addresses, names) == (other.parts().1, other.parts().2)
             && self.extra == other.extra
-            && (self.ready() == 0 || self.ports == other.ports)
     }
 }
 
-impl Addresses {
-    fn pack(addresses: Vec<IpAddr>) -> Self {
-        let v4 = addresses.iter().map(|address| match address {
-            IpAddr::V4(address) => Some(*address),
-            IpAddr::V6(_) => None,
-        });
-        match v4.collect() {
-            Some(v4) => Self::V4(v4),
-            None => Self::Any(addresses.into()),
+/// Whether they are of one object, whichever list named it.
+impl PartialEq for Slice {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+            && self.has_endpoints_of(other)
+            && self.ports == other.ports
+            && self.not_ready == other.not_ready
+    }
+}
+
+impl Eq for Slice {}
+
+impl Family {
+    fn of(addresses: &[IpAddr]) -> Self {
+        match addresses.iter().all(IpAddr::is_ipv4) {
+            true => Self::V4,
+            false => Self::Any,
         }
+    }
+
+    /// Bytes of an address.
+    fn width(self) -> usize {
+        match self {
+            Self::V4 => 4,
+            Self::Any => 16,
+        }
+    }
+
+    fn pack(self, addresses: &[IpAddr], packed: &mut Vec<u8>) {
+        for address in addresses {
+            match (self, address) {
+                (Self::V4, IpAddr::V4(address)) => packed.extend(address.octets()),
+                _ => packed.extend(mapped(*address)),
+            }
+        }
+    }
+}
+
+/// An address as one of IPv6. No other is the same: there are none that are mapped already.
+fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
     }
 }
 

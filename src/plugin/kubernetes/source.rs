@@ -24,8 +24,8 @@ use crate::metrics::Desc;
 use crate::plugin::setup::{Setup, Task};
 use crate::readiness::ReadyFlag;
 
-/// Events that may wait for the store.
-const QUEUE: usize = 1024;
+/// Events that may wait for the store. They take more memory than what it makes of them.
+const QUEUE: usize = 64;
 /// How often a start that waits looks whether the state is there.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a start waits for the API server where it has a snapshot to serve.
