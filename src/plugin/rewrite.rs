@@ -83,8 +83,6 @@ enum Action {
     Rcode(Match, ResponseCode, ResponseCode),
     /// Leads CNAMEs elsewhere.
     Cname(CnameRule),
-    /// Needs a value of the `metadata` plugin, which the block does not have.
-    NoMetadata,
 }
 
 /// What a rule did to a question, and so what it does to the answer.
@@ -251,7 +249,6 @@ impl Rule {
                 takes(names.matches(change.text()))
             }
             Action::Cname(rule) => takes(rule.does_something()),
-            Action::NoMetadata => takes(false),
         }
     }
 
@@ -265,7 +262,6 @@ impl Rule {
             Action::Class(from, _) => query.qclass != *from,
             Action::Cname(rule) => !rule.does_something(),
             Action::Edns(_) => false,
-            Action::NoMetadata => true,
         }
     }
 
@@ -274,6 +270,15 @@ impl Rule {
         match &self.action {
             Action::Cname(rule) => rule.does_something(),
             Action::Edns(rule) => rule.takes_all(),
+            _ => false,
+        }
+    }
+
+    /// Whether it needs a value of the plugin `metadata`.
+    fn needs_metadata(&self) -> bool {
+        match &self.action {
+            Action::Name(rule) => rule.needs_metadata(),
+            Action::Edns(rule) => rule.needs_metadata(),
             _ => false,
         }
     }
@@ -287,7 +292,6 @@ impl Rule {
             Action::Ttl(_, least, most) => format!("TTLs are brought between {least} and {most}"),
             Action::Rcode(_, from, to) => format!("the code {from} becomes {to}"),
             Action::Cname(_) => "CNAMEs are looked at".to_owned(),
-            Action::NoMetadata => String::new(),
         };
         query::Step {
             plugin: NAME,

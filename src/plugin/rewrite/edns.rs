@@ -47,6 +47,8 @@ enum Data {
     Protocol,
     ServerAddress,
     ServerPort,
+    /// The value of a label of metadata.
+    Metadata(Box<str>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +69,15 @@ impl EdnsRule {
         }
     }
 
+    /// Whether it needs a value of the plugin `metadata`.
+    pub(super) fn needs_metadata(&self) -> bool {
+        matches!(self.subject, Subject::Local(_, Data::Metadata(_)))
+    }
+
     /// Whether there is no request that the rule does not take.
     pub(super) fn takes_all(&self) -> bool {
         match (&self.subject, self.action) {
+            _ if self.needs_metadata() => false,
             (_, Action::Unset | Action::Set) => true,
             (_, Action::Replace) => false,
             (Subject::Subnet(..), Action::Append) => false,
@@ -79,7 +87,7 @@ impl EdnsRule {
     }
 
     pub(super) fn apply(&self, change: &mut Change<'_>) -> Option<Undo> {
-        let data = self.data(change);
+        let data = self.data(change)?;
         let code = self.code();
         let options = &mut change.opt().options;
         if self.action == Action::Unset {
@@ -118,14 +126,14 @@ impl EdnsRule {
         }
     }
 
-    /// What the option is to hold for this request.
-    fn data(&self, change: &Change<'_>) -> Vec<u8> {
+    /// What the option is to hold for this request; `None` where there is no such value.
+    fn data(&self, change: &Change<'_>) -> Option<Vec<u8>> {
         let request = change.query.request;
         let octets = |address: IpAddr| match address {
             IpAddr::V4(address) => address.octets().to_vec(),
             IpAddr::V6(address) => address.octets().to_vec(),
         };
-        match &self.subject {
+        Some(match &self.subject {
             Subject::Nsid => Vec::new(),
             Subject::Subnet(v4, v6) => subnet(request.client.ip(), *v4, *v6),
             Subject::Local(_, data) => match data {
@@ -137,12 +145,16 @@ impl EdnsRule {
                 Data::Protocol => request.transport.proto().into(),
                 Data::ServerAddress => octets(request.local.ip()),
                 Data::ServerPort => request.local.port().to_be_bytes().to_vec(),
+                Data::Metadata(label) => {
+                    let value = change.query.metadata(label)?;
+                    (!value.is_empty()).then(|| value.as_bytes().to_vec())?
+                }
             },
-        }
+        })
     }
 
-    /// Reads a rule; `None` for one that needs a value of the `metadata` plugin.
-    pub(super) fn parse(words: Words<'_>) -> Result<Option<Self>, Diagnostic> {
+    /// Reads a rule.
+    pub(super) fn parse(words: Words<'_>) -> Result<Self, Diagnostic> {
         let [what, action, arguments @ ..] = words.words else {
             let error = words.missing("too few arguments for an EDNS0 rule");
             return Err(error.help("write rewrite edns0 local|nsid|subnet ACTION ..."));
@@ -155,14 +167,14 @@ impl EdnsRule {
             arguments => (false, arguments),
         };
         let subject = match action {
-            Action::Unset => Subject::parse_unset(what, arguments, words).map(Some),
+            Action::Unset => Subject::parse_unset(what, arguments, words),
             _ => Subject::parse(what, arguments, words),
         }?;
-        Ok(subject.map(|subject| Self {
+        Ok(Self {
             subject,
             action,
             revert,
-        }))
+        })
     }
 }
 
@@ -182,21 +194,16 @@ impl Action {
 }
 
 impl Subject {
-    /// Reads what a rule sets; `None` for a value of the `metadata` plugin.
-    fn parse(
-        what: &Token,
-        arguments: &[&Token],
-        words: Words<'_>,
-    ) -> Result<Option<Self>, Diagnostic> {
+    /// Reads what a rule sets.
+    fn parse(what: &Token, arguments: &[&Token], words: Words<'_>) -> Result<Self, Diagnostic> {
         let (message, form) = match (what.text().to_lowercase().as_str(), arguments) {
             ("local", [code, data]) => {
-                let (code, data) = (number(code)?, Data::parse(data)?);
-                return Ok(data.map(|data| Self::Local(code, data)));
+                return Ok(Self::Local(number(code)?, Data::parse(data)?));
             }
-            ("nsid", []) => return Ok(Some(Self::Nsid)),
+            ("nsid", []) => return Ok(Self::Nsid),
             ("subnet", [v4, v6]) => {
                 let (v4, v6) = (mask(v4, 32, "IPv4")?, mask(v6, 128, "IPv6")?);
-                return Ok(Some(Self::Subnet(v4, v6)));
+                return Ok(Self::Subnet(v4, v6));
             }
             ("local", _) => (
                 "EDNS0 local rules require three or four args",
@@ -257,8 +264,8 @@ impl Data {
         !matches!(self, Self::Bytes(_))
     }
 
-    /// Reads data or a variable; `None` for a label of metadata.
-    fn parse(word: &Token) -> Result<Option<Self>, Diagnostic> {
+    /// Reads data, a variable or a label of metadata.
+    fn parse(word: &Token) -> Result<Self, Diagnostic> {
         let text = word.text();
         let variable = text
             .strip_prefix('{')
@@ -271,9 +278,9 @@ impl Data {
                 })?,
                 None => text.as_bytes().to_vec(),
             };
-            return Ok(Some(Self::Bytes(bytes)));
+            return Ok(Self::Bytes(bytes));
         };
-        Ok(Some(match variable {
+        Ok(match variable {
             "qname" => Self::QueryName,
             "qtype" => Self::QueryType,
             "client_ip" => Self::ClientAddress,
@@ -281,12 +288,12 @@ impl Data {
             "protocol" => Self::Protocol,
             "server_ip" => Self::ServerAddress,
             "server_port" => Self::ServerPort,
-            label if is_label(label) => return Ok(None),
+            label if is_label(label) => Self::Metadata(label.into()),
             _ => {
                 let error = word.err(format!("unsupported variable name {text:?}"));
                 return Err(error.help("the variables are {qname}, {qtype}, {client_ip}, {client_port}, {protocol}, {server_ip} and {server_port}"));
             }
-        }))
+        })
     }
 }
 

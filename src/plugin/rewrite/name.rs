@@ -4,7 +4,7 @@ use hickory_proto::op::ResponseCode;
 use regex::Regex;
 
 use super::parse::{Words, normal, unknown_kind};
-use super::substitution::{Kind, Match, Substitution, Template};
+use super::substitution::{Kind, Match, Part, Substitution, Template};
 use super::{Change, NAME, Undo};
 use crate::chain::Failure;
 use crate::corefile::{Diagnostic, Token};
@@ -40,12 +40,6 @@ pub(super) enum RecordPart {
     Value,
 }
 
-/// What a part of a metadata replacement stands for.
-enum Place {
-    Group(usize),
-    Label,
-}
-
 impl NameRule {
     /// Whether it is plain at once that the rule does not take a name in lower case.
     #[inline]
@@ -55,7 +49,8 @@ impl NameRule {
 
     /// Renames the question.
     pub(super) fn apply(&self, change: &mut Change<'_>) -> Result<Option<Undo>, Box<Failure>> {
-        let Some(text) = self.question.apply(change.text()) else {
+        let value = |label: &str| change.query.metadata(label);
+        let Some(text) = self.question.apply_with(change.text(), value) else {
             return Ok(None);
         };
         let after = Name::from_text(&text).map_err(|_| invalid_name(&text))?;
@@ -67,8 +62,13 @@ impl NameRule {
         }))
     }
 
-    /// Reads a rule; `None` for one that needs a value of the `metadata` plugin.
-    pub(super) fn parse(words: Words<'_>) -> Result<Option<Self>, Diagnostic> {
+    /// Whether it needs a value of the plugin `metadata`.
+    pub(super) fn needs_metadata(&self) -> bool {
+        self.question.has_labels()
+    }
+
+    /// Reads a rule.
+    pub(super) fn parse(words: Words<'_>) -> Result<Self, Diagnostic> {
         let (kind, from, to, options) = match words.words {
             [] | [_] => {
                 let error = words.missing("too few arguments for a name rule");
@@ -93,23 +93,21 @@ impl NameRule {
             options => answer_rules(words, options)?,
         };
         let question = match metadata {
-            None => Some(question(kind, from, to)?),
+            None => question(kind, from, to)?,
             Some(_) => metadata_question(from, to)?,
         };
-        let rule = question.map(|question| Self {
+        let mut rule = Self {
             question,
             auto: auto || kind == Kind::Exact,
             answers,
-        });
-        Ok(rule.map(|mut rule| {
-            // A suffix can be changed back in all names, not only in the question's.
-            if kind == Kind::Suffix {
-                let reversed = auto.then(|| reversed(&normal(from.text()), &normal(to.text())));
-                rule.answers.splice(0..0, reversed.into_iter().flatten());
-                rule.auto = false;
-            }
-            rule
-        }))
+        };
+        // A suffix can be changed back in all names, not only in the question's.
+        if kind == Kind::Suffix {
+            let reversed = auto.then(|| reversed(&normal(from.text()), &normal(to.text())));
+            rule.answers.splice(0..0, reversed.into_iter().flatten());
+            rule.auto = false;
+        }
+        Ok(rule)
     }
 }
 
@@ -134,11 +132,11 @@ fn question(kind: Kind, from: &Token, to: &Token) -> Result<Substitution, Diagno
     Ok(Substitution::new(from, Template::literal(to_text)))
 }
 
-/// The same for a replacement with labels of metadata; `None` where it has one.
-fn metadata_question(from: &Token, to: &Token) -> Result<Option<Substitution>, Diagnostic> {
+/// The same for a replacement with labels of metadata.
+fn metadata_question(from: &Token, to: &Token) -> Result<Substitution, Diagnostic> {
     let pattern = pattern::of_token(from, from.text())?;
     let template = metadata_template(to, &pattern)?;
-    Ok(template.map(|template| Substitution::new(Match::Regex(pattern), template)))
+    Ok(Substitution::new(Match::Regex(pattern), template))
 }
 
 /// The rules that undo a suffix rule.
@@ -243,14 +241,13 @@ fn checked_pattern(
     Ok(pattern)
 }
 
-/// Reads a replacement with groups and labels of metadata; `None` where it has a label.
-fn metadata_template(word: &Token, pattern: &Regex) -> Result<Option<Template>, Diagnostic> {
+/// Reads a replacement with groups and labels of metadata.
+fn metadata_template(word: &Token, pattern: &Regex) -> Result<Template, Diagnostic> {
     let mut text = word.text().to_owned();
     if normal(&text).len() > text.len() {
         text.push('.');
     }
     let (mut parts, mut rest) = (Vec::new(), text.as_str());
-    let mut has_label = false;
     while !rest.is_empty() {
         let (literal, after) = rest
             .split_once('{')
@@ -259,7 +256,7 @@ fn metadata_template(word: &Token, pattern: &Regex) -> Result<Option<Template>, 
             return Err(word.err("unmatched closing brace in metadata name replacement"));
         }
         if !literal.is_empty() {
-            parts.push(Err(literal.to_lowercase()));
+            parts.push(Part::Literal(literal.to_lowercase()));
         }
         let Some(after) = after else {
             break;
@@ -267,27 +264,24 @@ fn metadata_template(word: &Token, pattern: &Regex) -> Result<Option<Template>, 
         let Some((place, after)) = after.split_once('}') else {
             return Err(word.err("unclosed placeholder in metadata name replacement"));
         };
-        match metadata_place(word, place, pattern)? {
-            Place::Group(group) => parts.push(Ok(group)),
-            Place::Label => has_label = true,
-        }
+        parts.push(metadata_place(word, place, pattern)?);
         rest = after;
     }
-    Ok((!has_label).then(|| Template::of_parts(parts)))
+    Ok(Template::of_parts(parts))
 }
 
-fn metadata_place(word: &Token, place: &str, pattern: &Regex) -> Result<Place, Diagnostic> {
+fn metadata_place(word: &Token, place: &str, pattern: &Regex) -> Result<Part, Diagnostic> {
     if let Ok(group) = place.parse::<i64>() {
         let group = usize::try_from(group).ok();
         let group = group.filter(|group| *group < pattern.captures_len());
-        return group.map(Place::Group).ok_or_else(|| {
+        return group.map(Part::Group).ok_or_else(|| {
             word.err(format!(
                 "capture group {place} does not exist in name matching pattern"
             ))
         });
     }
     if is_label(place) && !place.contains(['{', '}']) {
-        return Ok(Place::Label);
+        return Ok(Part::Label(place.into()));
     }
     let error = word.err(format!(
         "invalid metadata label {place:?} in name replacement"

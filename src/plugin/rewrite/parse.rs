@@ -49,7 +49,7 @@ pub(super) fn rules(setup: &mut Setup<'_>) -> Result<Vec<Rule>, Diagnostic> {
             );
             setup.warnings.push(warning.help(help));
         }
-        if matches!(rule.action, Action::NoMetadata) {
+        if rule.needs_metadata() && setup.block.metadata.is_none() {
             let warning = Diagnostic::warning(
                 "this rule never applies: it needs metadata, and this server block has no plugin 'metadata'",
             );
@@ -88,10 +88,7 @@ fn rule(directive: &Token, words: &[&Token]) -> Result<Rule, Diagnostic> {
 fn action(words: Words<'_>) -> Result<Action, Diagnostic> {
     let field = words.before;
     Ok(match field.text().to_lowercase().as_str() {
-        "name" => match NameRule::parse(words)? {
-            Some(rule) => Action::Name(rule),
-            None => Action::NoMetadata,
-        },
+        "name" => Action::Name(NameRule::parse(words)?),
         "type" => {
             let (from, to) = words.pair(|word| {
                 let word = word.text().to_uppercase();
@@ -104,10 +101,7 @@ fn action(words: Words<'_>) -> Result<Action, Diagnostic> {
                 words.pair(|word| mnemonic::class_number(&word.text().to_uppercase()))?;
             Action::Class(from.into(), to.into())
         }
-        "edns0" => match EdnsRule::parse(words)? {
-            Some(rule) => Action::Edns(rule),
-            None => Action::NoMetadata,
-        },
+        "edns0" => Action::Edns(EdnsRule::parse(words)?),
         "ttl" => words.ttl()?,
         "cname" => Action::Cname(CnameRule::parse(words)?),
         "rcode" => words.rcode()?,

@@ -1,5 +1,7 @@
 //! Which texts a rule takes, and what becomes of them. Texts are names as they are written.
 
+use std::sync::Arc;
+
 use regex::{Captures, Regex};
 
 use crate::name::NameRef;
@@ -41,15 +43,17 @@ pub(super) struct Substitution {
     to: Template,
 }
 
-/// A text with places for what the groups of a pattern matched.
+/// A text with places for what the groups of a pattern matched, and for values of metadata.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Template(Vec<Part>);
 
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Literal(String),
     /// 0 is the whole match.
     Group(usize),
+    /// The value of a label of metadata, in lower case.
+    Label(Box<str>),
 }
 
 impl Kind {
@@ -125,26 +129,45 @@ impl Substitution {
         self.from.is_empty() || self.to.0.is_empty()
     }
 
+    /// Whether it needs values of metadata.
+    pub(super) fn has_labels(&self) -> bool {
+        let mut parts = self.to.0.iter();
+        parts.any(|part| matches!(part, Part::Label(_)))
+    }
+
     /// What becomes of a text; `None` where the rule does not take it.
     pub(super) fn apply(&self, text: &str) -> Option<String> {
+        self.apply_with(text, |_| None)
+    }
+
+    /// The same with values of metadata by their labels. Without one that it needs, the rule does not
+    /// take the text.
+    pub(super) fn apply_with(
+        &self,
+        text: &str,
+        value: impl Fn(&str) -> Option<Arc<str>>,
+    ) -> Option<String> {
         if !self.from.matches(text) {
             return None;
         }
         match &self.from {
-            Match::Exact(_) => Some(self.to.expand(None)),
+            Match::Exact(_) => self.to.expand(None, value),
             Match::Prefix(from) => {
                 let rest = text.strip_prefix(from.as_str())?;
-                Some(self.to.expand(None) + rest)
+                Some(self.to.expand(None, value)? + rest)
             }
             Match::Suffix(from) => {
                 let rest = text.strip_suffix(from.as_str())?;
-                Some(rest.to_owned() + &self.to.expand(None))
+                Some(rest.to_owned() + &self.to.expand(None, value)?)
             }
-            Match::Substring(from) => Some(text.replace(from.as_str(), &self.to.expand(None))),
+            Match::Substring(from) => {
+                let to = self.to.expand(None, value)?;
+                Some(text.replace(from.as_str(), &to))
+            }
             Match::Regex(from) if self.to.has_groups() => {
-                Some(self.to.expand(Some(&from.captures(text)?)))
+                self.to.expand(Some(&from.captures(text)?), value)
             }
-            Match::Regex(_) => Some(self.to.expand(None)),
+            Match::Regex(_) => self.to.expand(None, value),
         }
     }
 }
@@ -190,20 +213,20 @@ impl Template {
         Self(parts)
     }
 
-    /// A text of these parts, one after the other: literals, and the numbers of groups.
-    pub(super) fn of_parts(parts: impl IntoIterator<Item = Result<usize, String>>) -> Self {
-        let part = |part| match part {
-            Ok(group) => Part::Group(group),
-            Err(literal) => Part::Literal(literal),
-        };
-        Self(parts.into_iter().map(part).collect())
+    /// A text of these parts, one after the other.
+    pub(super) fn of_parts(parts: Vec<Part>) -> Self {
+        Self(parts)
     }
 
     fn has_groups(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Group(_)))
     }
 
-    fn expand(&self, captures: Option<&Captures<'_>>) -> String {
+    fn expand(
+        &self,
+        captures: Option<&Captures<'_>>,
+        value: impl Fn(&str) -> Option<Arc<str>>,
+    ) -> Option<String> {
         let mut text = String::with_capacity(64);
         for part in &self.0 {
             text.push_str(match part {
@@ -211,9 +234,14 @@ impl Template {
                 Part::Group(group) => captures
                     .and_then(|captures| captures.get(*group))
                     .map_or("", |group| group.as_str()),
+                Part::Label(label) => {
+                    let value = value(label).filter(|value| !value.is_empty())?;
+                    text.push_str(&value.to_lowercase());
+                    continue;
+                }
             });
         }
-        text
+        Some(text)
     }
 }
 
