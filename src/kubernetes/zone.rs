@@ -174,8 +174,8 @@ impl Zone {
         }
     }
 
-    /// Unix time, in seconds, of the last change that a reader can see: the serial of the SOA
-    /// record. 0 before the first.
+    /// Unix time, in seconds, of the last change that a reader can see in the cluster's own zones: the
+    /// serial of the SOA record. 0 before the first.
     #[must_use]
     pub fn serial(&self) -> u32 {
         self.serial.load(Relaxed)
@@ -289,6 +289,7 @@ impl Zone {
 
     pub(super) fn touch_outside(&self, now: u32) {
         self.serial_outside.store(now, Relaxed);
+        self.changes.fetch_add(1, Release);
     }
 
     pub(super) fn set_synced(&self, kind: Kind) {

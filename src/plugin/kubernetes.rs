@@ -67,6 +67,8 @@ struct State {
     listens_on_all: bool,
     /// The directive's place, for traces.
     place: Arc<str>,
+    /// Tells the source that it is read.
+    reader: Option<source::Reader>,
 }
 
 /// A question that is within a zone of the plugin.
@@ -104,7 +106,7 @@ enum Resolved {
 pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     setup.once()?;
     let config = Config::parse(setup)?;
-    let cluster = source::attach(&config, setup);
+    let (cluster, reader) = source::attach(&config, setup);
     let block = setup.shared.block;
     setup.shared.exports.push((block, cluster.clone()));
     let place = setup
@@ -115,7 +117,9 @@ pub fn setup(setup: &mut Setup<'_>) -> Result<(), SetupError> {
     let listens_on_all = setup.block.listen.bind.is_empty();
     let place = place.unwrap_or_default().into();
     let search = autopath::search_list::of_machine(setup.environment);
-    let state = Arc::new(State::new(config, cluster, place, listens_on_all));
+    let mut state = State::new(config, cluster, place, listens_on_all);
+    state.reader = Some(reader);
+    let state = Arc::new(state);
     cluster::offer(setup, &state, search);
     if let Some(transfers) = Transfers::of(setup) {
         transfers.offer(Arc::new(transfer::Zones(state.clone())));
@@ -223,6 +227,7 @@ impl State {
             local: OnceLock::new(),
             listens_on_all,
             place,
+            reader: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is counted of the API server, and of what it tells.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::kubernetes::event::Event;
@@ -126,6 +126,8 @@ impl Requests {
 pub struct Programming {
     registry: Arc<Registry>,
     counts_imports_twice: bool,
+    /// held by the source itself, and by each directive that reads it
+    readers: Weak<()>,
     /// of Services with addresses of their own, and of headless ones
     kinds: [Option<Histogram>; 2],
 }
@@ -142,12 +144,15 @@ impl Programming {
     /// Tells nothing until there is something.
     ///
     /// `counts_imports_twice` is for a cluster whose endpoints are watched for itself and for its
-    /// imports: CoreDNS has a watch for each there, and counts what comes by both of them.
+    /// imports: CoreDNS has a watch for each there, and counts what comes by both of them. So it has
+    /// and does for each directive that reads the source: `readers` is held once by the source, and
+    /// once by each of them.
     #[must_use]
-    pub fn new(registry: Arc<Registry>, counts_imports_twice: bool) -> Self {
+    pub fn new(registry: Arc<Registry>, counts_imports_twice: bool, readers: Weak<()>) -> Self {
         Self {
             registry,
             counts_imports_twice,
+            readers,
             kinds: [None, None],
         }
     }
@@ -194,8 +199,9 @@ impl Programming {
         if let Some(histogram) = self.kinds.get_mut(at) {
             let histogram = histogram.get_or_insert_with(make);
             let took = since_epoch().saturating_sub(Duration::from_nanos(changed.at));
-            histogram.observe_duration(took);
-            if changed.of_import && self.counts_imports_twice {
+            let watches = 1 + usize::from(changed.of_import && self.counts_imports_twice);
+            let readers = self.readers.strong_count().saturating_sub(1);
+            for _ in 0..watches * readers {
                 histogram.observe_duration(took);
             }
         }
@@ -215,15 +221,18 @@ mod tests {
     use crate::kubernetes::object::{EndpointSlice, Import};
     use crate::kubernetes::testkit::{cluster, key, object};
 
-    /// What is counted of some changes, for both kinds of Services.
-    fn counted(counts_imports_twice: bool) -> [String; 2] {
+    /// What is counted of some changes, for both kinds of Services, with so many readers.
+    fn counted(counts_imports_twice: bool, readers: usize) -> [String; 2] {
         let (mut store, zone) = cluster(
             "namespace a
              service a/web 10.96.0.1 http:80/TCP
              service a/db None",
         );
         let registry = Arc::new(Registry::default());
-        let mut programming = Programming::new(registry.clone(), counts_imports_twice);
+        let source = Arc::new(());
+        let _readers = vec![source.clone(); readers];
+        let readers = Arc::downgrade(&source);
+        let mut programming = Programming::new(registry.clone(), counts_imports_twice, readers);
         let slice = |line: &str, triggered, import: &str| match object(line) {
             Object::EndpointSlice(slice) => Event::Apply(Object::EndpointSlice(EndpointSlice {
                 triggered: Some(triggered).filter(|at| *at > 0),
@@ -274,11 +283,17 @@ mod tests {
 
     #[test]
     fn a_change_of_endpoints_is_counted_once_it_is_served() {
-        assert_eq!(counted(false), ["2", "3"]);
+        assert_eq!(counted(false, 1), ["2", "3"]);
     }
 
     #[test]
     fn a_change_that_comes_for_an_import_too_is_counted_twice() {
-        assert_eq!(counted(true), ["2", "5"]);
+        assert_eq!(counted(true, 1), ["2", "5"]);
+    }
+
+    #[test]
+    fn a_change_is_counted_once_for_each_directive_that_reads_the_source() {
+        assert_eq!(counted(false, 2), ["4", "6"]);
+        assert_eq!(counted(true, 2), ["4", "10"]);
     }
 }

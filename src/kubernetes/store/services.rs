@@ -25,15 +25,13 @@ impl Store {
         let known = self.zone.service(&name);
         let old = known.as_ref().map(|known| known.entry());
         let list = self.list(Kind::Service);
+        let mut is_inside = true;
         if let (Some(known), Some(old)) = (&known, &old) {
             known.set_list(list);
-            let same_ports = old.ports() == &*ports;
-            let same_outside = old.external() == external.as_ref();
-            if *old.shape() == shape
-                && same_ports
-                && same_outside
-                && old.cluster_ips().eq(cluster_ips.clone())
-            {
+            is_inside = *old.shape() != shape
+                || old.ports() != &*ports
+                || !old.cluster_ips().eq(cluster_ips.clone());
+            if !is_inside && old.external() == external.as_ref() {
                 return false;
             }
         }
@@ -50,7 +48,7 @@ impl Store {
         }
         self.lead_from_outside(&known, old.as_deref());
         self.forget(&known, old.iter().flat_map(|old| old.cluster_ips()));
-        true
+        is_inside
     }
 
     pub(super) fn delete_service(&mut self, service: &Arc<Service>) -> bool {

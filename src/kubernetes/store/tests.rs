@@ -231,6 +231,32 @@ fn only_what_is_seen_from_outside_moves_the_serial_outside() {
 }
 
 #[test]
+fn what_is_seen_from_outside_alone_leaves_the_serial_where_it_is() {
+    let objects = "
+        namespace a
+        service a/out 10.96.0.2 http:80/TCP @192.0.2.1
+    ";
+    let cases = [
+        (
+            "another address",
+            "service a/out 10.96.0.2 http:80/TCP @192.0.2.2",
+        ),
+        (
+            "a host name",
+            "service a/out 10.96.0.2 http:80/TCP @192.0.2.1,x.example",
+        ),
+        ("none any more", "service a/out 10.96.0.2 http:80/TCP"),
+    ];
+    for (name, line) in cases {
+        let (mut store, zone) = cluster(objects);
+        let changes = zone.changes();
+        change(&mut store, line, 7);
+        assert_eq!((zone.serial(), zone.serial_outside()), (0, 7), "{name}");
+        assert_ne!(zone.changes(), changes, "a snapshot is due: {name}");
+    }
+}
+
+#[test]
 fn what_goes_moves_the_serial_if_it_was_seen() {
     let cases = [
         ("a namespace", Kind::Namespace, "a", 7),
@@ -485,13 +511,13 @@ fn an_address_outside_leads_to_who_has_it_now() {
     assert_eq!(owners(&zone, "2001:db8::1"), ["web"]);
     assert_eq!(owners(&zone, "::ffff:198.51.100.1"), ["db", "web"]);
     change(&mut store, &format!("{web} @198.51.100.2"), 3);
-    assert_eq!(zone.serial(), 3);
+    assert_eq!(zone.serial_outside(), 3);
     assert_eq!(owners(&zone, "198.51.100.1"), ["db"]);
     assert_eq!(owners(&zone, "198.51.100.2"), ["web"]);
     change(&mut store, &format!("{web} @198.51.100.2"), 4);
-    assert_eq!(zone.serial(), 3);
+    assert_eq!(zone.serial_outside(), 3);
     change(&mut store, web, 5);
-    assert_eq!(zone.serial(), 5);
+    assert_eq!(zone.serial_outside(), 5);
     delete(&mut store, Kind::Service, "default/db", 6);
     for address in ["198.51.100.1", "198.51.100.2", "2001:db8::1"] {
         assert!(owners(&zone, address).is_empty(), "{address}");

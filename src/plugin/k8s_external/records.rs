@@ -158,9 +158,10 @@ impl State {
 
     /// When a reader could last see a change of the zone's names.
     pub(super) fn serial(&self, cluster: &Cluster) -> u32 {
+        let outside = cluster.zone.serial_outside();
         match self.config.headless {
-            true => cluster.zone.serial(),
-            false => cluster.zone.serial_outside(),
+            true => outside.max(cluster.zone.serial()),
+            false => outside,
         }
     }
 

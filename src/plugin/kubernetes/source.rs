@@ -47,10 +47,15 @@ struct Source {
     zone: Arc<Zone>,
     /// of the API server; none where manifests are read
     health: Option<Arc<Health>>,
+    /// held by each directive that reads it, too
+    readers: Reader,
 }
 
+/// What a directive holds of its source for as long as it is served.
+pub(super) type Reader = Arc<()>;
+
 /// The state of the cluster that the directive reads, and what fills it.
-pub(super) fn attach(config: &Config, setup: &mut Setup<'_>) -> Arc<Zone> {
+pub(super) fn attach(config: &Config, setup: &mut Setup<'_>) -> (Arc<Zone>, Reader) {
     let source = match setup.shared.settings.manifests.clone() {
         Some(manifests) => of_manifests(manifests, config, setup),
         None => of_api(config, setup),
@@ -61,11 +66,11 @@ pub(super) fn attach(config: &Config, setup: &mut Setup<'_>) -> Arc<Zone> {
         .shared
         .before_serving
         .push((super::NAME, Box::pin(wait)));
-    let zone = source.zone.clone();
+    let (zone, reader) = (source.zone.clone(), source.readers.clone());
     setup.shared.task("kubernetes ready", move |stop| {
         tell_ready(source, flag, stop)
     });
-    zone
+    (zone, reader)
 }
 
 fn of_manifests(from: manifests::Source, config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
@@ -95,7 +100,12 @@ fn of_manifests(from: manifests::Source, config: &Config, setup: &mut Setup<'_>)
             let source = |events| -> BoxFuture<()> { Box::pin(manifests.run(events)) };
             Box::pin(run(source, store, None, stop))
         });
-        (Arc::new(Source { zone, health: None }), Some(task))
+        let source = Source {
+            zone,
+            health: None,
+            readers: Reader::default(),
+        };
+        (Arc::new(source), Some(task))
     })
 }
 
@@ -123,7 +133,12 @@ fn of_api(config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
             api = api.tell_cluster();
         }
         let health = Some(api.health());
-        let programming = Programming::new(registry.clone(), counts_imports_twice);
+        let readers = Reader::default();
+        let programming = Programming::new(
+            registry.clone(),
+            counts_imports_twice,
+            Arc::downgrade(&readers),
+        );
         let applied = zone.clone();
         let task: Task = Box::new(move |stop| {
             let source = |events: mpsc::Sender<Event>| -> BoxFuture<()> {
@@ -136,7 +151,12 @@ fn of_api(config: &Config, setup: &mut Setup<'_>) -> Arc<Source> {
             };
             Box::pin(run(source, store, Some((applied, programming)), stop))
         });
-        (Arc::new(Source { zone, health }), Some(task))
+        let source = Source {
+            zone,
+            health,
+            readers,
+        };
+        (Arc::new(source), Some(task))
     });
     // Only when the configuration serves: then it is this source that is asked.
     if let Some(health) = source.health.as_ref().map(Arc::downgrade) {

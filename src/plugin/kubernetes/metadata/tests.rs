@@ -50,6 +50,7 @@ fn state_of(zones: &[&str], pods: Pods, zonal: bool) -> State {
         cluster,
         local: OnceLock::new(),
         listens_on_all: false,
+        reader: None,
         place: "".into(),
     }
 }
