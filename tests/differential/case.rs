@@ -77,9 +77,9 @@ enum Block {
 fn block_of(kind: &str) -> Option<Block> {
     Some(match kind {
         "corefile" | "write" | "upstream" | "arguments" | "environment" | "remove" | "probe"
-        | "send" | "elapse" | "signal" | "certificate" => Block::Content,
+        | "send" | "elapse" | "signal" | "certificate" | "cluster" => Block::Content,
         "start" | "query" | "packet" | "receive" | "spread" | "http" | "metrics" | "log"
-        | "saw" | "exits" | "https" | "quic" => Block::Expectation,
+        | "saw" | "exits" | "https" | "quic" | "serial" => Block::Expectation,
         "stream" => Block::Both,
         _ => return None,
     })

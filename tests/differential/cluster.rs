@@ -6,8 +6,6 @@
 //! Nothing is recorded: what CoreDNS answers is the expectation. README.md has the rest.
 
 mod api;
-#[path = "../api/object.rs"]
-mod api_object;
 mod ask;
 mod compare;
 mod data;

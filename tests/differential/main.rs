@@ -4,6 +4,10 @@
 //! `SUBJECT=coredns tests/differential/run` and `SUBJECT=callsign tests/differential/run`; see
 //! README.md beside this file. As a part of `cargo test` the subject is callsign.
 
+// Each program of tests uses a part of it.
+#[allow(dead_code)]
+#[path = "../api/api.rs"]
+mod api_server;
 mod awake;
 mod case;
 mod client;

@@ -1,6 +1,7 @@
 //! Runs a scenario: starts the server, takes the steps in order, holds what comes against what is
 //! expected.
 
+mod cluster;
 mod observe;
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::api_server::Api;
 use crate::awake::{Begun, Took};
 use crate::case::{Scenario, Step, repeated};
 use crate::client::Pending;
@@ -81,13 +83,15 @@ fn once(subject: &Subject, scenario: &Scenario, record: bool) -> Report {
         }
     };
     // Their addresses are known before the first step, so that a Corefile may come first.
-    let names = scenario
-        .steps
-        .iter()
-        .filter(|step| step.kind() == "upstream");
-    let created = names
-        .map(Step::rest)
-        .try_for_each(|name| world.create_upstream(&name));
+    let mut steps = scenario.steps.iter();
+    let created = steps.try_for_each(|step| match step.kind() {
+        "upstream" => world.create_upstream(&step.rest()),
+        "cluster" => {
+            world.create_cluster();
+            Ok(())
+        }
+        _ => Ok(()),
+    });
     if let Err(problem) = created {
         report
             .failures
@@ -113,6 +117,9 @@ struct World<'a> {
     directory: TempDir,
     placeholders: Placeholders,
     upstreams: BTreeMap<String, Upstream>,
+    api: Option<Api>,
+    /// What the last `serial` step of a zone saw.
+    serials: HashMap<String, u32>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     probes: Option<Vec<SocketAddr>>,
@@ -145,6 +152,8 @@ impl<'a> World<'a> {
             placeholders: Placeholders::new(directory.path()),
             directory,
             upstreams: BTreeMap::new(),
+            api: None,
+            serials: HashMap::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
             probes: None,
@@ -189,6 +198,7 @@ impl<'a> World<'a> {
                 (Some(name), Some(state)) => self.upstream_state(name, state),
                 _ => Err("expected the upstream's name".to_owned()),
             },
+            "cluster" => self.change_cluster(&step.content),
             "start" => self.expect_start(step, report),
             _ => {
                 self.ensure_started()?;

@@ -3,7 +3,7 @@
 use callsign::kubernetes::object::{Kind, Object};
 use serde_json::{Value, json};
 
-use super::api_object;
+use crate::api_server::object as api_object;
 
 /// The one version that everything has.
 const VERSION: &str = "1";

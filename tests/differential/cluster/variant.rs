@@ -50,6 +50,21 @@ const RANDOM_OPTIONS: &[&str] = &[
     "noendpoints",
     "zonal",
     "zonal\n endpoint_pod_names\n ttl 0\n namespace_labels exposed=yes",
+    "pods verified\n noendpoints\n ttl 0\n namespaces a svc\n fallthrough svc.cluster.local",
+    "pods insecure\n labels tier=front\n ignore empty_service\n endpoint_pod_names\n fallthrough",
+    "zonal\n pods verified\n ignore empty_service\n labels tier notin (front)\n namespaces b pod missing",
+];
+
+/// Zones of a random cluster that lie in each other, are said twice, and are named like its parts.
+const RANDOM_ZONES: &[(&str, &str)] = &[
+    (
+        "svc.cluster.local Cluster.LOCAL in-addr.arpa local",
+        "pods verified\n endpoint_pod_names\n fallthrough Cluster.local",
+    ),
+    (
+        "10.in-addr.arpa pod.cluster.local a.svc.cluster.local cluster.local",
+        "pods insecure\n multicluster cluster.local\n ignore empty_service",
+    ),
 ];
 
 /// All variants; the random clusters are those of the seed.
@@ -106,6 +121,7 @@ pub(crate) fn all(seed: u64) -> Vec<Variant> {
     variants.extend(told());
     variants.extend(as_written());
     variants.extend(random_outside(seed));
+    variants.extend(random_zones(seed));
     for (number, options) in RANDOM_OPTIONS.iter().enumerate() {
         let seed = seed.wrapping_add(number as u64);
         variants.push(Variant {
@@ -559,6 +575,29 @@ fn random_outside(seed: u64) -> [Variant; 2] {
                      endpoint @api
                    }}
                    forward . @world
+                 }}"
+            ),
+        )
+    })
+}
+
+/// Random clusters under several zones.
+fn random_zones(seed: u64) -> impl Iterator<Item = Variant> {
+    let variants = RANDOM_ZONES.iter().zip(seed..);
+    variants.map(|((zones, options), seed)| Variant {
+        data: Data::Random(seed),
+        departures: &[],
+        ..block(
+            &format!("random {seed}, under several zones: {zones}"),
+            &["cluster.local", "svc.cluster.local"],
+            &format!(
+                ".:@port {{
+                   bind 127.0.0.1
+                   kubernetes {zones} {{
+                     endpoint @api
+                     {options}
+                   }}
+                   whoami
                  }}"
             ),
         )

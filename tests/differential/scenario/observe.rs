@@ -97,6 +97,7 @@ impl World<'_> {
                 return Ok((runs(&seen), seen.len()));
             }
             "exits" => self.exits(step),
+            "serial" => self.serial(rest),
             kind => Err(format!("unknown kind of step `{kind}`")),
         };
         lines.map(|lines| {
@@ -133,7 +134,7 @@ impl World<'_> {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
 
-    fn request(&self, kind: &str, text: &str) -> Result<Request, String> {
+    pub(super) fn request(&self, kind: &str, text: &str) -> Result<Request, String> {
         match kind {
             "packet" => Request::packet(text, self.server()),
             _ => Request::query(text, self.server()),
