@@ -4,10 +4,14 @@
 //!          ┌──────────────────────── 410, or an older list ───────────────┐
 //!          v                                                              │
 //!   list ──┬─ as a stream: objects, then the bookmark that closes it ──┬─> watch from its version
-//!          └─ in pages, where the server cannot do that ───────────────┘  ^      │
+//!          └─ in pages, where the server cannot do that, or cut it ────┘  ^      │
 //!                                                                         └──────┘ it ends: from
 //!                                                                           the last version
 //! ```
+//!
+//! The server ends a stream that has some hundred changes to send while it is not done with the list:
+//! ten thousand objects take long enough for that where a thousand change in a second, and the next
+//! stream would end in the same way. Pages do not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,11 +136,14 @@ impl Follower {
     /// Runs until nobody receives its events.
     pub(super) async fn run(mut self) {
         loop {
+            let from = self.from;
             let round = self.round().await;
             self.health.lost(self.kind());
             let live = self.live_since.take().map(|since| since.elapsed());
             let went_well = live.is_some_and(|time| time >= SHORT);
-            if went_well {
+            // Also where a watch was cut off that told something: who waits long now has more to
+            // catch up with, and is cut off again.
+            if went_well || (live.is_some() && self.from != from) {
                 self.backoff.reset();
             }
             match round {
@@ -222,7 +229,7 @@ impl Follower {
         self.watch(&mut watch).await
     }
 
-    /// Lists as a stream and watches on. False where the server cannot do that.
+    /// Lists as a stream and watches on. False where the server cannot do that, or not now.
     async fn stream(&mut self, connection: &Connection) -> Result<bool, End> {
         // Not older than what was seen; or what the server holds for the newest, where it seems
         // not to have that.
@@ -258,7 +265,11 @@ impl Follower {
                     self.link.list_only();
                     return Ok(false);
                 }
-                Ok(None) => return Err(Failure::Garbled("a list without end".into()).into()),
+                Ok(None) => {
+                    let objects = self.resource.plural();
+                    debug!(target: TARGET, "the API server ended its list of {objects} as a stream early");
+                    return Ok(false);
+                }
                 Err(failure) => return Err(failure.into()),
             };
             match change {

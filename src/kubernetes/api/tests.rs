@@ -264,11 +264,67 @@ async fn a_list_that_breaks_is_begun_anew() {
     let mut bed = Bed::new();
     let answer = bed.asked().await.answer();
     answer.send(&line("ADDED", &service("web", 1)));
-    answer.end();
-    let answer = bed.asked().await.answer();
+    answer.fail();
+    let asked = bed.asked().await;
+    assert!(asked.query.contains(&"sendInitialEvents=true".into()));
+    let answer = asked.answer();
     answer.send(&closing(10));
     bed.expect(&["listing", "web", "listing", "listed"]).await;
     answer.keep();
+}
+
+/// The server ends a stream that it has too many changes for.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_before_the_list_does_is_followed_by_pages_at_once() {
+    let mut bed = Bed::new();
+    let answer = bed.asked().await.answer();
+    answer.send(&line("ADDED", &service("web", 1)));
+    let ended = Instant::now();
+    answer.end();
+    let asked = bed.asked().await;
+    assert_eq!(ended.elapsed(), Duration::ZERO);
+    assert!(
+        asked.query.contains(&"limit=500".into()),
+        "{:?}",
+        asked.query
+    );
+    asked.give(&page(20, "", &[service("db", 2)]));
+    let asked = bed.asked().await;
+    assert!(
+        asked.query.contains(&"resourceVersion=20".into()),
+        "{:?}",
+        asked.query
+    );
+    bed.expect(&["listing", "web", "listing", "db", "listed"])
+        .await;
+    // The next list may be a stream.
+    asked.answer().send(&line("ERROR", &error(410, "too old")));
+    let asked = bed.asked().await;
+    assert!(
+        asked.query.contains(&"sendInitialEvents=true".into()),
+        "{:?}",
+        asked.query
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_cut_off_while_it_tells_something_is_opened_again_without_delay() {
+    let (mut bed, mut answer) = Bed::listed(&["web"]).await;
+    for version in 11..40 {
+        answer.send(&line("MODIFIED", &service("web", version)));
+        bed.expect(&["web"]).await;
+        let ended = Instant::now();
+        answer.end();
+        let asked = bed.asked().await;
+        assert!(
+            ended.elapsed() <= Duration::from_millis(100),
+            "{:?}",
+            ended.elapsed()
+        );
+        let from = format!("resourceVersion={version}");
+        assert!(asked.query.contains(&from), "{:?}", asked.query);
+        answer = asked.answer();
+    }
 }
 
 #[tokio::test(start_paused = true)]
