@@ -1,6 +1,7 @@
 //! CoreDNS and callsign side by side as a cluster grows: memory, start, how long after an event its
 //! answer comes, and what an API server costs that goes. `benches/compare/run cluster` runs this.
 
+mod apart;
 mod latency;
 mod load;
 mod outage;
@@ -16,6 +17,7 @@ use crate::plane::Plane;
 use crate::port::Reservation;
 use crate::subject::{Process, Subject};
 use crate::wire::query::Query;
+use apart::Apart;
 use latency::Latency;
 use table::Table;
 
@@ -101,13 +103,17 @@ impl Measure {
 
     /// How long after an event its answer comes, while other objects change at a rate.
     fn latency(&self, size: usize, rate: u32, table: &mut Table) -> Result<(), String> {
+        let apart = Apart::new(&self.plane)?;
         let churn = load::Churn::start(&self.api, size, rate);
         let mut measured = [Latency::default(), Latency::default()];
         for _ in 0..ROUNDS {
             for (name, latency) in SERVERS.into_iter().zip(&mut measured) {
-                let running = Running::start(name, &self.plane, &[])?;
-                let (service, records) = load::headless_below(size);
-                running.wait_for(&service, records)?;
+                let running = apart.everywhere(|| {
+                    let running = Running::start(name, &self.plane, &[])?;
+                    let (service, records) = load::headless_below(size);
+                    running.wait_for(&service, records).map(|()| running)
+                })?;
+                apart.join(running.process.pid())?;
                 let done = latency.measure(&self.api, running.address());
                 done.map_err(|error| format!("{name}: {error}"))?;
             }
@@ -119,8 +125,13 @@ impl Measure {
         };
         for (name, latency) in SERVERS.into_iter().zip(measured) {
             for (percent, of) in [(50, "p50"), (99, "p99")] {
-                let row = format!("event to answer, {of}, {what}, ms");
-                table.add(&row, name, latency.percentile(percent));
+                for (to, times) in [
+                    ("answer", &latency.answers),
+                    ("another watch", &latency.watches),
+                ] {
+                    let row = format!("event to {to}, {of}, {what}, ms");
+                    table.add(&row, name, times.percentile(percent));
+                }
             }
         }
         Ok(())

@@ -8,6 +8,9 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
+/// The processes, by the names of their programs.
+pub(crate) const PROCESSES: &[&str] = &["etcd", "kube-apiserver", "kube-controller-manager"];
+
 /// What `tests/e2e/up` has started.
 pub(crate) struct Plane {
     run: PathBuf,
@@ -65,7 +68,7 @@ impl Plane {
 
     /// Makes all processes run again, whatever a test that failed has left.
     pub(crate) fn restore(&self) -> Result<(), String> {
-        for name in ["etcd", "kube-apiserver", "kube-controller-manager"] {
+        for name in PROCESSES {
             match self.is_there(name) {
                 true => self.signal(name, Signal::SIGCONT)?,
                 false => self.up(name)?,

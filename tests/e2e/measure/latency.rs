@@ -1,7 +1,8 @@
 //! How long after an event its answer comes.
 //!
 //! The event's instant is when another client of the API server gets it: that of the driver, whose
-//! watch is one among others, as the server's is. An answer may come before that.
+//! watch is one among others, as the server's is. An answer may come before that. A second watch of
+//! the driver tells what no server can be below: how far apart the API server serves two clients.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -26,9 +27,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const SLICE: Place<'_> = Place::new("EndpointSlice", "timed", "timed");
 
-/// The times of all rounds, in milliseconds.
+/// The times of all rounds, in milliseconds from an event.
 #[derive(Default)]
-pub(super) struct Latency(Vec<f64>);
+pub(super) struct Latency {
+    /// to the first answer that has the change
+    pub(super) answers: Times,
+    /// to the same event at another watch
+    pub(super) watches: Times,
+}
+
+/// Times in milliseconds.
+#[derive(Default)]
+pub(super) struct Times(Vec<f64>);
 
 impl Latency {
     /// Changes the slice of a headless Service, and asks a server until it tells the new address;
@@ -46,10 +56,10 @@ metadata: {name: timed, namespace: timed}
 spec: {clusterIP: None}
 ",
         )?;
-        let mut events = watch(api);
+        let mut watches = [watch(api), watch(api)];
         let mut asker = Asker::new(server, "timed.timed.svc.cluster.local.")?;
         // The address goes on from the last round's.
-        let first = self.0.len() as u32;
+        let first = self.answers.0.len() as u32;
         for number in first..first + EVENTS {
             let [_, _, middle, low] = number.to_be_bytes();
             let address = [10, 65, middle, low];
@@ -63,13 +73,22 @@ spec: {clusterIP: None}
             let changed = api.runtime.block_on(changing);
             changed.map_err(|error| error.to_string())??;
             let answered = answered?;
-            let event = api.runtime.block_on(seen(&mut events, address))?;
-            self.0.push(match answered.checked_duration_since(event) {
-                Some(after) => millis(after),
-                None => -millis(event - answered),
-            });
+            let [event, other] = &mut watches;
+            let event = api.runtime.block_on(seen(event, address))?;
+            let other = api.runtime.block_on(seen(other, address))?;
+            self.answers.add(event, answered);
+            self.watches.add(event, other);
         }
         Ok(())
+    }
+}
+
+impl Times {
+    fn add(&mut self, from: Instant, to: Instant) {
+        self.0.push(match to.checked_duration_since(from) {
+            Some(after) => millis(after),
+            None => -millis(from - to),
+        });
     }
 
     /// The time that so many percent of events stay within.
@@ -114,7 +133,7 @@ fn asked_until(asker: &mut Asker, address: [u8; 4]) -> Result<Instant, String> {
 /// The address that an event brings, and when it came.
 type Seen = (String, Instant);
 
-/// Watches the slice.
+/// Watches the slice. A watch takes a connection for itself.
 fn watch(api: &Api) -> mpsc::UnboundedReceiver<Result<Seen, String>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let client = api.client.clone();
