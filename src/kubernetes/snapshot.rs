@@ -149,7 +149,7 @@ impl Snapshot {
 
     /// Writes what has changed, until it is stopped.
     pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
-        let (mut tried, mut failed) = (None::<Instant>, String::new());
+        let (mut tried, mut failed) = (None::<Instant>, None);
         let mut written = Vec::new();
         loop {
             tokio::select! {
@@ -167,7 +167,7 @@ impl Snapshot {
             let result = spawn_blocking(move || this.write()).await;
             match result.unwrap_or_else(|error| Err(io::Error::other(error))) {
                 Ok(()) => {
-                    (written, failed) = (changes, String::new());
+                    (written, failed) = (changes, None);
                     self.written.set(f64::from(unix_time()));
                 }
                 Err(error) => self.fail(&error, &mut failed),
@@ -176,17 +176,15 @@ impl Snapshot {
     }
 
     /// Counts a failure, and tells it where it is not the same as before.
-    fn fail(&self, error: &io::Error, told: &mut String) {
+    fn fail(&self, error: &io::Error, told: &mut Option<io::ErrorKind>) {
         self.failures.inc();
-        let error = error.to_string();
-        if *told != error {
+        if is_news(error, told) {
             let path = self.path.display();
             warn!(
                 target: TARGET,
                 "the snapshot {path} cannot be written: {error}; is its folder on a volume that can be \
                  written to?"
             );
-            *told = error;
         }
     }
 
@@ -223,6 +221,12 @@ impl Snapshot {
         }
         writer.finish(&self.path)
     }
+}
+
+/// Whether an error is of another kind than the one before it. Its words are of no use for that: the
+/// name of a file that could not be made is in them, which is another each time.
+fn is_news(error: &io::Error, told: &mut Option<io::ErrorKind>) -> bool {
+    told.replace(error.kind()) != Some(error.kind())
 }
 
 /// The sources that a configuration still has.

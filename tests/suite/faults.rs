@@ -3,6 +3,7 @@
 //! (`src/kubernetes/api/tests`).
 
 mod bed;
+mod disk;
 
 use std::time::{Duration, Instant};
 

@@ -78,7 +78,12 @@ impl Program {
 
     /// Starts the program with these arguments and this on its standard input.
     pub(crate) fn spawn(arguments: &[&str], input: &str) -> Self {
-        let mut child = callsign(arguments)
+        Self::run(callsign(arguments), input)
+    }
+
+    /// Starts this command, which becomes the program, with this on its standard input.
+    pub(crate) fn run(mut command: Command, input: &str) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -266,6 +266,20 @@ async fn it_is_written_when_something_changed_and_once_a_minute_at_most() {
     keeping.await.unwrap();
 }
 
+#[test]
+fn the_same_failure_is_told_once_whatever_its_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_store, _zone, snapshot) = known(&folder.path().join("none/state"), OBJECTS);
+    let failed = || snapshot.write().unwrap_err();
+    let (one, other, mut told) = (failed(), failed(), None);
+    assert_ne!(one.to_string(), other.to_string(), "each names its file");
+    assert!(is_news(&one, &mut told));
+    assert!(!is_news(&other, &mut told));
+    let full = io::Error::from(io::ErrorKind::StorageFull);
+    assert!(is_news(&full, &mut told));
+    assert!(is_news(&one, &mut told), "it is so again");
+}
+
 #[tokio::test]
 async fn a_source_that_is_not_known_yet_keeps_what_the_file_had_of_it() {
     let folder = tempfile::tempdir().unwrap();
