@@ -35,7 +35,7 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// Answers GET requests.
+/// Answers requests, whatever their method.
 pub trait Service: Send + Sync {
     /// The response for a path; `None` is 404.
     fn get(&self, path: &str) -> Option<Response>;

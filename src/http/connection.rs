@@ -1,6 +1,7 @@
 //! Connections of the HTTP endpoints: accepted within a limit, served with time-outs.
 
 use std::convert::Infallible;
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,9 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName,
+    HeaderValue,
+};
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -37,6 +43,9 @@ const STALLED: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 /// The most that is read ahead of a connection, in bytes; a longer header is refused.
 const READ_AHEAD: usize = 16 << 10;
+
+/// Texts from this length on are compressed, in bytes: the page of metrics, and no other.
+const LONG: usize = 1 << 10;
 
 /// Accepts the connections of one socket.
 pub(super) struct Acceptor {
@@ -169,7 +178,7 @@ impl Connection {
             Some(guard) => self.wait_for(admission(guard, &request)).await,
         };
         let mut told = match admission.refused {
-            Some(refused) => told(refused, true),
+            Some(refused) => told(refused),
             None => self.serviced(&routes.all, local, &request).await,
         };
         if *request.method() == Method::HEAD {
@@ -190,14 +199,19 @@ impl Connection {
         local: IpAddr,
         request: &Request<Incoming>,
     ) -> hyper::Response<Full<Bytes>> {
-        let known = matches!(*request.method(), Method::GET | Method::HEAD);
-        if !known {
-            return told(Response::text(405, "405 method not allowed\n"), known);
+        // As in CoreDNS, whatever the method: load balancers ask by OPTIONS whether one lives.
+        let response = match later(routes, local, request) {
+            None => now(routes, local, request),
+            Some(later) => self.wait_for(later).await,
+        };
+        let is_long = response.content_type.starts_with("text/") && response.body.len() >= LONG;
+        if !is_long || !takes_gzip(request) {
+            return told(response);
         }
-        match later(routes, local, request) {
-            None => told(now(routes, local, request), known),
-            Some(later) => told(self.wait_for(later).await, known),
-        }
+        let compressed = self.wait_for(spawn_blocking(move || compressed(response)));
+        compressed
+            .await
+            .unwrap_or_else(|_| told(Response::text(500, "Internal Server Error\n")))
     }
 
     /// Waits for what takes time: such a connection has not stalled.
@@ -251,15 +265,45 @@ fn without_body(response: &mut hyper::Response<Full<Bytes>>) {
     *response.body_mut() = Full::default();
 }
 
-fn told(response: Response, known: bool) -> hyper::Response<Full<Bytes>> {
+fn told(response: Response) -> hyper::Response<Full<Bytes>> {
     let mut told = hyper::Response::new(Full::new(Bytes::from(response.body)));
     *told.status_mut() =
         StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = HeaderValue::from_static(response.content_type);
     told.headers_mut().insert(CONTENT_TYPE, content_type);
-    if !known {
-        let allowed = HeaderValue::from_static("GET, HEAD");
-        told.headers_mut().insert(ALLOW, allowed);
-    }
     told
+}
+
+/// Whether the client says that it takes gzip (RFC 9110, 12.5.3).
+fn takes_gzip(request: &Request<Incoming>) -> bool {
+    let values = request.headers().get_all(ACCEPT_ENCODING).iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    let mut codings = values.flat_map(|value| value.split(','));
+    codings.any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=");
+        let is_refused = weight.is_some_and(|weight| weight.parse() == Ok(0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && !is_refused
+    })
+}
+
+/// The same response in gzip.
+fn compressed(mut response: Response) -> hyper::Response<Full<Bytes>> {
+    match gzip(&response.body) {
+        Ok(body) => {
+            response.body = body;
+            let mut told = told(response);
+            let gzip = HeaderValue::from_static("gzip");
+            told.headers_mut().insert(CONTENT_ENCODING, gzip);
+            told
+        }
+        // Memory takes all that is written; it goes out as it is.
+        Err(_) => told(response),
+    }
+}
+
+fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body)?;
+    encoder.finish()
 }

@@ -78,7 +78,7 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn only_get_and_head_of_known_paths_are_answered() {
+async fn known_paths_are_answered_whatever_the_method() {
     let page = Page::new("/health", "OK");
     let _served = served(vec![endpoint("127.0.0.1:0", &page)]).await;
     for (line, status, rest) in [
@@ -91,16 +91,9 @@ async fn only_get_and_head_of_known_paths_are_answered() {
             "404 Not Found",
             "\r\n\r\n404 page not found\n",
         ),
-        (
-            "POST /health",
-            "405 Method Not Allowed",
-            "\r\n\r\n405 method not allowed\n",
-        ),
-        (
-            "DELETE /",
-            "405 Method Not Allowed",
-            "\r\n\r\n405 method not allowed\n",
-        ),
+        ("POST /health", "200 OK", "\r\n\r\nOK"),
+        ("OPTIONS /health", "200 OK", "\r\n\r\nOK"),
+        ("DELETE /", "404 Not Found", "\r\n\r\n404 page not found\n"),
     ] {
         let reply = ask(page.address(), line).await;
         assert!(
@@ -115,12 +108,46 @@ async fn only_get_and_head_of_known_paths_are_answered() {
             );
             assert!(reply.contains("content-length: 2\r\n"), "{line}: {reply}");
         }
-        if status.starts_with("405") {
-            assert!(reply.contains("allow: GET, HEAD\r\n"), "{reply}");
-        }
     }
     let reply = ask(page.address(), "nonsense").await;
     assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
+}
+
+#[tokio::test]
+async fn a_long_text_is_compressed_for_who_takes_that() {
+    let text = "a line of metrics\n".repeat(100);
+    let (page, short) = (Page::new("/metrics", &text), Page::new("/health", "OK"));
+    let _served = served(vec![
+        endpoint("127.0.0.1:0", &page),
+        endpoint("127.0.0.1:0", &short),
+    ])
+    .await;
+    for (page, line, accepted, is_compressed) in [
+        (&page, "GET /metrics", "gzip", true),
+        (&page, "GET /metrics", "deflate, GZIP;q=0.5", true),
+        (&page, "GET /metrics", "gzip;q=0", false),
+        (&page, "GET /metrics", "identity", false),
+        (&page, "GET /nothing", "gzip", false),
+        (&short, "GET /health", "gzip", false),
+    ] {
+        let mut stream = TcpStream::connect(page.address()).await.unwrap();
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accepted}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).await.unwrap();
+        let end = reply.windows(4).position(|at| at == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&reply[..end]).into_owned();
+        let told = head.contains("content-encoding: gzip");
+        assert_eq!(told, is_compressed, "{line} {accepted}: {head}");
+        if is_compressed {
+            let mut plain = String::new();
+            let mut decoder = flate2::read::GzDecoder::new(&reply[end + 4..]);
+            std::io::Read::read_to_string(&mut decoder, &mut plain).unwrap();
+            assert_eq!(plain, text);
+        }
+    }
 }
 
 #[tokio::test]

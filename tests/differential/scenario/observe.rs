@@ -385,8 +385,18 @@ fn without_times(line: &str) -> String {
     line
 }
 
-fn http_lines(url: &str) -> Result<Vec<String>, String> {
-    let Some(response) = http::get(url)? else {
+fn http_lines(text: &str) -> Result<Vec<String>, String> {
+    let mut words = text.split(' ');
+    let url = words.next().unwrap_or_default();
+    let (mut method, mut headers) = ("GET", "");
+    for word in words {
+        match word.split_once('=') {
+            Some(("+method", word)) => method = word,
+            None if word == "+gzip" => headers = "Accept-Encoding: gzip\r\n",
+            _ => return Err(format!("`{word}`: no option of `http`")),
+        }
+    }
+    let Some(response) = http::ask(url, method, headers)? else {
         return Ok(vec!["refused".to_owned()]);
     };
     let mut lines = vec![response.head];
