@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_proto::op::ResponseCode;
 use regex::Regex;
 
 use self::folder::{Folder, Naming};
@@ -13,11 +12,11 @@ use super::file::{next_or_refused, refused_transfer, wildcard};
 use super::pattern;
 use super::setup::{Setup, SetupError};
 use super::transfer::Transfers;
-use crate::chain::{Failure, Next, Plugin, Reply};
+use crate::chain::{Next, Plugin, Reply};
 use crate::corefile::{Cursor, Diagnostic, Place, Token};
 use crate::name::Name;
-use crate::query::{Query, Step};
-use crate::zone::serve::{self, Manner};
+use crate::query::Query;
+use crate::zone::serve::Manner;
 
 mod folder;
 
@@ -181,24 +180,12 @@ impl Plugin for Auto {
         if let Some(reply) = refused_transfer(query, NAME) {
             return reply;
         }
-        let zone = source.zone();
-        let Some(zone) = zone.as_ref() else {
-            return Failure::refusal(NAME, ResponseCode::ServFail).into();
-        };
-        query.note(|| Step {
-            plugin: NAME,
-            what: format!("zone {} of {}", zone.origin(), source.path().display()),
-            place: Some(source.place().to_string().into()),
-        });
         let manner = Manner {
             plugin: NAME,
             falls_through: false,
             aliases_of_cuts_are_referrals: true,
         };
-        match serve::serve(zone, query, manner) {
-            Some(reply) => reply,
-            None => next.serve(query),
-        }
+        source.serve(query, next, manner)
     }
 
     fn metadata(&self, query: &Query<'_>, label: &str) -> Option<Arc<str>> {

@@ -15,7 +15,7 @@ use super::transfer::{Export, Exported, Transfers};
 use crate::chain::{Failure, Next, Outcome, Plugin, Reply};
 use crate::corefile::{Cursor, Diagnostic, Place, Token};
 use crate::name::{Name, NameRef, ZoneMap};
-use crate::query::{Query, Step};
+use crate::query::Query;
 use crate::wire::Opcode;
 use crate::zone::Zone;
 use crate::zone::serve::{self, Manner};
@@ -176,24 +176,12 @@ impl Plugin for File {
             // To who is the source himself.
             return Outcome::Drop.into();
         }
-        let zone = source.zone();
-        let Some(zone) = zone.as_ref() else {
-            return Failure::refusal(NAME, ResponseCode::ServFail).into();
-        };
-        query.note(|| Step {
-            plugin: NAME,
-            what: format!("zone {} of {}", zone.origin(), source.path().display()),
-            place: Some(source.place().to_string().into()),
-        });
         let manner = Manner {
             plugin: NAME,
             falls_through: self.fall.through(query.lower),
             aliases_of_cuts_are_referrals: false,
         };
-        match serve::serve(zone, query, manner) {
-            Some(reply) => reply,
-            None => next.serve(query),
-        }
+        source.serve(query, next, manner)
     }
 
     fn metadata(&self, query: &Query<'_>, label: &str) -> Option<Arc<str>> {

@@ -174,10 +174,7 @@ impl Plugin for Secondary {
             falls_through: self.fall.through(query.lower),
             aliases_of_cuts_are_referrals: false,
         };
-        match serve::serve(zone, query, manner) {
-            Some(reply) => reply,
-            None => next.serve(query),
-        }
+        serve::serve(zone, query, manner).unwrap_or_else(|| next.serve(query))
     }
 
     fn metadata(&self, query: &Query<'_>, label: &str) -> Option<Arc<str>> {

@@ -1,5 +1,6 @@
 use std::fs;
 
+use hickory_proto::op::ResponseCode;
 use tokio_util::sync::CancellationToken;
 
 use super::*;

@@ -5,15 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
+use hickory_proto::op::ResponseCode;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::chain::{Failure, Next, Reply};
 use crate::corefile::{Environment, Place, System};
 use crate::name::Name;
 use crate::plugin::setup::{Setup, SetupError};
 use crate::plugin::transfer::{Exported, Transfers};
+use crate::query::{Query, Step};
 use crate::zone::Zone;
+use crate::zone::serve::{self, Manner};
 use crate::zone::text::{self, TextError};
 
 /// When a file is read again.
@@ -56,6 +60,25 @@ impl Source {
         }
     }
 
+    /// Answers from the zone, as `manner` says; where it falls through, by asking `next`.
+    pub(in crate::plugin) fn serve(
+        &self,
+        query: &Query<'_>,
+        next: Next<'_>,
+        manner: Manner,
+    ) -> Reply {
+        let zone = self.zone();
+        let Some(zone) = zone.as_ref() else {
+            return Failure::refusal(manner.plugin, ResponseCode::ServFail).into();
+        };
+        query.note(|| Step {
+            plugin: manner.plugin,
+            what: format!("zone {} of {}", zone.origin(), self.path.display()),
+            place: Some(self.place.to_string().into()),
+        });
+        serve::serve(zone, query, manner).unwrap_or_else(|| next.serve(query))
+    }
+
     /// What is served; nothing until the file was read.
     pub(in crate::plugin) fn zone(&self) -> arc_swap::Guard<Option<Arc<Zone>>> {
         self.zone.load()
@@ -63,10 +86,6 @@ impl Source {
 
     pub(in crate::plugin) fn path(&self) -> &Path {
         &self.path
-    }
-
-    pub(in crate::plugin) fn place(&self) -> &Place {
-        &self.place
     }
 
     /// Reads the file as setup finds it. One that is not there is for later.
