@@ -25,6 +25,7 @@ pub mod chain;
 pub mod check;
 pub mod cli;
 pub mod corefile;
+mod datagram;
 pub mod duration;
 pub mod http;
 pub mod interface;

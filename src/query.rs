@@ -180,10 +180,18 @@ impl<'q> Query<'q> {
     /// An owned copy, for work that outlives the caller.
     #[must_use]
     pub fn to_owned(&self) -> OwnedQuery {
+        let name = self.name.to_name();
+        // Most are asked in lower case.
+        let is_lower = self.name.as_bytes() == self.lower.as_bytes();
+        let lower = if is_lower {
+            name.clone()
+        } else {
+            self.lower.to_name()
+        };
         OwnedQuery {
             request: *self.request,
-            name: self.name.to_name(),
-            lower: self.lower.to_name(),
+            name,
+            lower,
             qtype: self.qtype,
             qclass: self.qclass,
             opt: self.opt.map(|opt| OwnedOpt {

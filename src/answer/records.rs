@@ -3,14 +3,16 @@
 //! This is how an upstream's answer is kept: shuffling, truncation, rewriting and TTLs all work on
 //! records, which the upstream's compressed bytes would not allow.
 
-use std::collections::HashMap;
-
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, RecordType};
 
 use super::{RdataRef, RecordRef, Section};
 use crate::name::{MAX_LABEL, MAX_NAME, NameParts, NameRef};
 use crate::wire::{self, Flags, HEADER_LEN, Piece};
+
+mod build;
+
+pub use build::RecordsBuilder;
 
 /// Records of any type, immutable; made by [`RecordsBuilder`] or from a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,13 +30,6 @@ struct Entry {
     class: u16,
     length: u16,
     section: Section,
-}
-
-/// Collects records; see [`Records`].
-#[derive(Debug, Default)]
-pub struct RecordsBuilder {
-    records: Records,
-    owners: HashMap<Vec<u8>, u32>,
 }
 
 /// A message that does not hold what its header says.
@@ -225,41 +220,6 @@ impl Records {
     }
 }
 
-impl RecordsBuilder {
-    /// Adds a record. Records must come in the order of their sections.
-    pub fn push(&mut self, record: &RecordRef<'_>) {
-        let owner = self.owner([record.owner.head, record.owner.tail.as_bytes()].concat());
-        self.records.append(owner, record);
-    }
-
-    fn owner(&mut self, name: Vec<u8>) -> u32 {
-        if let Some(place) = self.owners.get(&name) {
-            return *place;
-        }
-        let place = self.records.end();
-        self.records.bytes.extend_from_slice(&name);
-        self.owners.insert(name, place);
-        place
-    }
-
-    /// The records, in the order in which they came.
-    #[must_use]
-    pub fn finish(self) -> Records {
-        let mut records = self.records;
-        records.bytes.shrink_to_fit();
-        records.index.shrink_to_fit();
-        records
-    }
-}
-
-impl From<&Records> for RecordsBuilder {
-    fn from(records: &Records) -> Self {
-        let mut builder = Self::default();
-        records.each(&mut |record| builder.push(&record));
-        builder
-    }
-}
-
 /// The last bytes of a name, so many of them.
 fn tail(name: NameRef<'_>, length: usize) -> Option<&[u8]> {
     let name = name.as_bytes();
@@ -316,10 +276,12 @@ impl<'m> Message<'m> {
             question.get_or_insert((name, number(at)?.into(), number(at + 2)?.into()));
             at += 4;
         }
+        let records = counts[1..].iter().map(|count| usize::from(*count)).sum();
         let mut reader = Reader {
             bytes,
             at,
-            builder: RecordsBuilder::default(),
+            builder: RecordsBuilder::with_room(bytes.len().saturating_sub(at), records),
+            owner: Vec::new(),
             opt: None,
             upper: 0,
         };
@@ -347,6 +309,8 @@ struct Reader<'m> {
     bytes: &'m [u8],
     at: usize,
     builder: RecordsBuilder,
+    /// The owner that is read.
+    owner: Vec<u8>,
     opt: Option<(u16, &'m [u8])>,
     /// The upper eight bits of the response code, which stand in the OPT.
     upper: u8,
@@ -358,8 +322,9 @@ impl<'m> Reader<'m> {
     }
 
     fn record(&mut self, section: Section) -> Result<(), MalformedMessage> {
-        let mut owner = Vec::new();
-        self.at = expand(self.bytes, self.at, &mut owner).ok_or(MalformedMessage(self.at))?;
+        self.owner.clear();
+        let end = expand(self.bytes, self.at, &mut self.owner);
+        self.at = end.ok_or(MalformedMessage(self.at))?;
         let fixed = (
             wire::u16_at(self.bytes, self.at),
             wire::u16_at(self.bytes, self.at + 2),
@@ -381,7 +346,7 @@ impl<'m> Reader<'m> {
             self.at = end;
             return Ok(());
         }
-        let owner = self.builder.owner(owner);
+        let owner = self.builder.owner(&self.owner);
         let place = self.builder.records.bytes.len();
         if self.rdata(rtype, start, end).is_none() {
             return self.broken();

@@ -46,7 +46,7 @@ pub(super) use config::OPTIONS;
 use config::Config;
 use exchange::{DEADLINE, Exchange, Landed};
 use flight::{Flight, Flights};
-use message::{Outgoing, Received};
+use message::{Key, Outgoing, Received};
 use metrics::ForwardMetrics;
 pub(super) use metrics::publish;
 use upstream::{Over, Upstream};
@@ -63,7 +63,7 @@ pub(super) struct Link {
     has_next: bool,
     /// None where no host name is resolved yet, or all were this server itself.
     upstreams: ArcSwap<Vec<Arc<Upstream>>>,
-    flights: Flights<Landed>,
+    flights: Flights<Key, Landed>,
     in_flight: Arc<InFlight>,
     /// Those of all forwards, and how many they may be.
     waiting: Arc<InFlight>,
@@ -211,8 +211,7 @@ impl Link {
             "udp" => Over::Udp,
             _ => Over::Stream,
         };
-        let mut key = outgoing.key();
-        key.push(u8::from(over == Over::Stream));
+        let key = Key(outgoing.clone(), over);
         let start = || {
             let (work, end) = (query.work.share(), query.request.now + DEADLINE);
             Exchange::new(self, outgoing, over, work, end).run()
@@ -220,7 +219,7 @@ impl Link {
         // The loop's probe must go all the way round each time, to be seen.
         let probes = self.probe.as_ref().is_some_and(|probe| probe.is(query));
         let (flight, joined) = if probes {
-            (Flights::alone(start()), false)
+            (Flights::<Key, _>::alone(start()), false)
         } else {
             self.flights.join(key, start)
         };

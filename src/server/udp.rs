@@ -2,33 +2,32 @@
 //!
 //! A thread has a socket of its own (`SO_REUSEPORT`), so no two threads share a queue. What is
 //! answered from memory is answered here, in the thread that received it; what must wait is spawned
-//! on the runtime, within a bound, and sent on the same socket when it is known. Nothing in these
-//! threads blocks but the read. A full send buffer drops a reply rather than stalling the thread.
+//! on the runtime, within a bound, and sent on the same socket when it is known, in batches too where
+//! many are known at about the same time. Nothing in these threads blocks but the read. A full send buffer drops a reply rather than stalling the thread.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use nix::errno::Errno;
-use nix::sys::socket::{
-    MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg, sendmmsg,
-};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::{Arrival, Handled, Server};
 use crate::chain::BoxFuture;
+use crate::datagram::{BATCH, Outbox, send_all};
 use crate::metrics;
 use crate::query::Transport;
 
 mod wildcard;
 
-/// Datagrams read and sent by one system call; more gains nothing (measured).
-const BATCH: usize = 32;
 /// The longest request that is read. CoreDNS reads 512 bytes and takes what is longer for garbage.
 const LONGEST_REQUEST: usize = 4096;
 /// From the start of one request's place to the next: not a power of two, so that requests, which are
@@ -47,6 +46,8 @@ pub struct UdpListener {
     runtime: Handle,
     stopping: AtomicBool,
     received: AtomicU64,
+    /// Replies that are waited for.
+    awaited: AtomicUsize,
 }
 
 impl UdpListener {
@@ -58,6 +59,7 @@ impl UdpListener {
             runtime,
             stopping: AtomicBool::new(false),
             received: AtomicU64::new(0),
+            awaited: AtomicUsize::new(0),
         })
     }
 
@@ -73,14 +75,31 @@ impl UdpListener {
         self.stopping.load(Ordering::Relaxed) && lengths.iter().all(|length| *length == 0)
     }
 
-    fn spawn(&self, reply: BoxFuture<Option<Vec<u8>>>, to: impl FnOnce(&[u8]) + Send + 'static) {
+    /// Waits for replies on the runtime, all in one task. `to` gets each with whom it is for, and
+    /// whether others are waited for still.
+    fn spawn<P: Send + 'static>(
+        self: &Arc<Self>,
+        awaited: Vec<Awaited<P>>,
+        to: impl Fn(Vec<u8>, P, bool) + Send + 'static,
+    ) {
+        self.awaited.fetch_add(awaited.len(), Ordering::Relaxed);
+        let listener = self.clone();
         self.runtime.spawn(async move {
-            if let Some(bytes) = reply.await {
-                to(&bytes);
+            let awaited = awaited.into_iter();
+            let awaited = awaited.map(|(reply, peer)| async move { (reply.await, peer) });
+            let mut awaited: FuturesUnordered<_> = awaited.collect();
+            while let Some((reply, peer)) = awaited.next().await {
+                let others = listener.awaited.fetch_sub(1, Ordering::Relaxed) > 1;
+                if let Some(reply) = reply {
+                    to(reply, peer, others);
+                }
             }
         });
     }
 }
+
+/// A reply that is waited for, and what tells whom it is for.
+type Awaited<P> = (BoxFuture<Option<Vec<u8>>>, P);
 
 /// A bound socket and the thread that serves it.
 pub struct Worker {
@@ -165,6 +184,7 @@ impl Worker {
         let fd = self.socket.as_raw_fd();
         let mut buffers = Buffers::<S>::new();
         let mut send_headers = MultiHeaders::<S>::preallocate(BATCH, None);
+        let outbox = Outbox::new(self.socket.clone());
         loop {
             let count = match buffers.receive(fd) {
                 Ok(count) => count,
@@ -182,45 +202,68 @@ impl Worker {
                 server,
             };
             let times = metrics::Batch::open(batch.now);
-            let mut queued = 0;
-            for at in 0..count {
-                let mut reply = std::mem::take(&mut buffers.replies[queued]);
-                reply.clear();
-                let peer = buffers.peers[at];
-                let replied = match (peer, buffers.packet(at)) {
-                    (Some(peer), Some(packet)) => self.answer(&batch, packet, peer, &mut reply),
-                    _ => false,
-                };
-                buffers.replies[queued] = reply;
-                if replied {
-                    // Replies move up over requests that have none, so that one call sends all.
-                    buffers.peers[queued] = peer;
-                    queued += 1;
-                }
-            }
+            let queued = self.answer_all(&batch, count, &mut buffers);
             drop(times);
             send_all(
                 fd,
                 &mut send_headers,
                 &buffers.replies[..queued],
                 &buffers.peers,
+                |_, _| true,
             );
+            if !buffers.awaited.is_empty() {
+                let outbox = outbox.clone();
+                let to = move |reply, peer, others| outbox.post(reply, peer, others);
+                let awaited = std::mem::take(&mut buffers.awaited);
+                self.listener.spawn(awaited, to);
+            }
             buffers.give_back();
         }
     }
 
-    /// Answers one request; true where a reply stands in `reply`.
+    /// Answers the first requests of a batch, `count` of them, and gives the number of replies to send
+    /// now.
+    fn answer_all<S: Peer>(
+        &self,
+        batch: &Batch<'_>,
+        count: usize,
+        buffers: &mut Buffers<S>,
+    ) -> usize {
+        let mut queued = 0;
+        for at in 0..count {
+            let mut reply = std::mem::take(&mut buffers.replies[queued]);
+            reply.clear();
+            let peer = buffers.peers[at];
+            let handled = match (peer, buffers.packet(at)) {
+                (Some(peer), Some(packet)) => self.answer(batch, packet, peer, &mut reply),
+                _ => Handled::Silent,
+            };
+            buffers.replies[queued] = reply;
+            match (handled, peer) {
+                (Handled::Replied, _) => {
+                    // Replies move up over requests that have none, so that one call sends all.
+                    buffers.peers[queued] = peer;
+                    queued += 1;
+                }
+                (Handled::Later(reply), Some(peer)) => buffers.awaited.push((reply, peer)),
+                _ => {}
+            }
+        }
+        queued
+    }
+
+    /// Answers one request; a reply that is known at once stands in `reply`.
     fn answer<S: Peer>(
         &self,
         batch: &Batch<'_>,
         packet: &[u8],
         peer: S,
         reply: &mut Vec<u8>,
-    ) -> bool {
+    ) -> Handled {
         let client = peer.address();
         // A reply to port 0 reaches nobody.
         if client.port() == 0 {
-            return false;
+            return Handled::Silent;
         }
         let arrival = Arrival {
             client,
@@ -228,34 +271,18 @@ impl Worker {
             transport: Transport::Udp,
             now: batch.now,
         };
-        match batch.server.handle(packet, arrival, reply) {
-            Handled::Replied => true,
-            Handled::Silent | Handled::Transfer(..) => false,
-            Handled::Later(future) => {
-                let socket = self.socket.clone();
-                self.listener.spawn(future, move |bytes| {
-                    let slices = [IoSlice::new(bytes)];
-                    // A reply that cannot be sent now is lost, as datagrams are.
-                    let _ = nix::sys::socket::sendmsg(
-                        socket.as_raw_fd(),
-                        &slices,
-                        &[],
-                        MsgFlags::MSG_DONTWAIT,
-                        Some(&peer),
-                    );
-                });
-                false
-            }
-        }
+        batch.server.handle(packet, arrival, reply)
     }
 }
 
-/// Room for one batch in and out. All arrays are [`BATCH`] long.
+/// Room for one batch in and out. Arrays are [`BATCH`] long.
 struct Buffers<S> {
     requests: Box<[[u8; STRIDE]]>,
     lengths: [usize; BATCH],
     peers: [Option<S>; BATCH],
     replies: [Vec<u8>; BATCH],
+    /// Those that come later.
+    awaited: Vec<Awaited<S>>,
     headers: MultiHeaders<S>,
 }
 
@@ -267,6 +294,7 @@ impl<S: Peer> Buffers<S> {
             lengths: [0; BATCH],
             peers: [None; BATCH],
             replies: std::array::from_fn(|_| Vec::with_capacity(512)),
+            awaited: Vec::new(),
             headers: MultiHeaders::preallocate(BATCH, None),
         }
     }
@@ -328,33 +356,6 @@ impl Peer for SockaddrIn {
 impl Peer for SockaddrIn6 {
     fn address(&self) -> SocketAddr {
         SocketAddrV6::from(*self).into()
-    }
-}
-
-/// Sends the replies, in as few calls as it takes. The kernel stops at the first that it cannot
-/// send; that one is left out and the rest goes on.
-fn send_all<S: Peer>(
-    fd: i32,
-    headers: &mut MultiHeaders<S>,
-    replies: &[Vec<u8>],
-    peers: &[Option<S>],
-) {
-    let mut sent = 0;
-    while let (Some(replies @ [_, ..]), Some(peers)) = (replies.get(sent..), peers.get(sent..)) {
-        let slices: [_; BATCH] =
-            std::array::from_fn(|at| [IoSlice::new(replies.get(at).map_or(&[], Vec::as_slice))]);
-        match sendmmsg(
-            fd,
-            headers,
-            slices.iter().take(replies.len()),
-            peers,
-            [],
-            MsgFlags::MSG_DONTWAIT,
-        ) {
-            Ok(results) => sent += results.count().max(1),
-            Err(Errno::EINTR) => {}
-            Err(_) => sent += 1,
-        }
     }
 }
 
@@ -425,32 +426,6 @@ pub fn unspecified() -> std::net::IpAddr {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_reply_that_cannot_be_sent_does_not_hold_up_those_after_it() {
-        let [sender, client] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
-        let to = |address: SocketAddr| match address {
-            SocketAddr::V4(address) => Some(SockaddrIn::from(address)),
-            SocketAddr::V6(_) => None,
-        };
-        let good = to(client.local_addr().unwrap());
-        // Without SO_BROADCAST the kernel refuses this address, and stops the batch there.
-        let bad = to("255.255.255.255:53".parse().unwrap());
-        let mut headers = MultiHeaders::preallocate(BATCH, None);
-        let replies = [b"1", b"2", b"3", b"4"].map(|reply| reply.to_vec());
-        for peers in [[good, bad, good, good], [bad, good, bad, good]] {
-            send_all(sender.as_raw_fd(), &mut headers, &replies, &peers);
-            client.set_nonblocking(true).unwrap();
-            let mut received = Vec::new();
-            let mut buffer = [0; 8];
-            while let Ok(length) = client.recv(&mut buffer) {
-                received.push(buffer[..length].to_vec());
-            }
-            let expected = replies.iter().zip(peers).filter(|(_, peer)| *peer == good);
-            let expected: Vec<_> = expected.map(|(reply, _)| reply.clone()).collect();
-            assert_eq!(received, expected);
-        }
-    }
-
     #[tokio::test]
     async fn a_request_from_port_0_is_not_answered() {
         let refuses = crate::testing::server(&crate::chain::Chain::new(Vec::new()));
@@ -466,7 +441,8 @@ mod tests {
         for (port, is_answered) in [(0, false), (1, true)] {
             let mut reply = Vec::new();
             let peer = SockaddrIn::new(127, 0, 0, 1, port);
-            let replied = worker.answer(&batch, &packet, peer, &mut reply);
+            let handled = worker.answer(&batch, &packet, peer, &mut reply);
+            let replied = matches!(handled, Handled::Replied);
             assert_eq!((replied, !reply.is_empty()), (is_answered, is_answered));
         }
     }

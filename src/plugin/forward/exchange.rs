@@ -45,9 +45,8 @@ pub(super) struct Exchange {
     /// What the client came over, and so what is asked over.
     over: Over,
     work: Work,
-    limits: Limits,
-    /// Tries that are allowed; `None` is no bound but the deadline.
-    most: Option<usize>,
+    /// All must be over by then.
+    end: Instant,
 }
 
 /// Where a query is in its list of upstreams.
@@ -68,26 +67,30 @@ impl Exchange {
         work: Work,
         end: Instant,
     ) -> Self {
-        let config = &link.config;
-        let count = link.upstreams.load().len();
-        let most = config.max_connect_attempts;
-        let most = most.unwrap_or(Some(TRIES_FOR_EACH * count));
-        let left = end.saturating_duration_since(Instant::now());
-        let limits = Limits {
-            // Half of all, so that one that hangs leaves time for another; all where there is no
-            // other try.
-            connect: if most == Some(1) { left } else { left / 2 },
-            read: config.read_timeout,
-            end,
-        };
         Self {
             link: link.clone(),
             query,
             over,
             work,
-            limits,
-            most,
+            end,
         }
+    }
+
+    /// What each upstream gets of the time, and the tries that are allowed; `None` is no bound but the
+    /// deadline.
+    fn bounds(&self, now: Instant, upstreams: usize) -> (Limits, Option<usize>) {
+        let config = &self.link.config;
+        let most = config.max_connect_attempts;
+        let most = most.unwrap_or(Some(TRIES_FOR_EACH * upstreams));
+        let left = self.end.saturating_duration_since(now);
+        let limits = Limits {
+            // Half of all, so that one that hangs leaves time for another; all where there is no
+            // other try.
+            connect: if most == Some(1) { left } else { left / 2 },
+            read: config.read_timeout,
+            end: self.end,
+        };
+        (limits, most)
     }
 
     /// Asks upstreams until one replies.
@@ -100,15 +103,18 @@ impl Exchange {
         let order = config.policy.order(upstreams.len());
         let mut turn = Turn::default();
         let (mut tries, mut failovers, mut last) = (0, 0, None);
-        while Instant::now() < self.limits.end && self.most.is_none_or(|most| tries < most) {
+        let mut now = Instant::now();
+        let (limits, most) = self.bounds(now, upstreams.len());
+        while now < self.end && most.is_none_or(|most| tries < most) {
             let Some(upstream) = self.next(&mut turn, &order, &upstreams) else {
                 break;
             };
-            match self.ask(upstream).await {
+            match self.ask(upstream, &limits, now).await {
                 Ok(received) => {
                     if config.failover.contains(&u16::from(received.rcode)) {
                         failovers += 1;
                         if failovers < upstreams.len() {
+                            now = Instant::now();
                             continue;
                         }
                     }
@@ -128,6 +134,7 @@ impl Exchange {
                     if turn.down >= upstreams.len() {
                         break;
                     }
+                    now = Instant::now();
                 }
             }
         }
@@ -167,7 +174,12 @@ impl Exchange {
     }
 
     /// Asks one upstream; over TCP too where UDP was only preferred and the reply was cut.
-    async fn ask(&self, upstream: &Upstream) -> Result<Received, Stop> {
+    async fn ask(
+        &self,
+        upstream: &Upstream,
+        limits: &Limits,
+        mut now: Instant,
+    ) -> Result<Received, Stop> {
         let config = &self.link.config;
         let mut over = match (config.force_tcp, config.prefer_udp) {
             (true, _) => Over::Stream,
@@ -178,12 +190,13 @@ impl Exchange {
             if !self.work.take() {
                 return Err(Stop::Now(Box::new(over_budget())));
             }
-            let received = upstream.exchange(&self.query, over, &self.limits).await?;
+            let received = upstream.exchange(&self.query, over, limits, now).await?;
             let was_cut = received.flags.has(Flags::TC);
             if !(was_cut && config.prefer_udp && over == Over::Udp) {
                 return Ok(received);
             }
             over = Over::Stream;
+            now = Instant::now();
         }
     }
 }

@@ -5,6 +5,8 @@
 //! flight, and waits for its own end.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
@@ -16,30 +18,30 @@ use crate::chain::BoxFuture;
 pub(super) type Flight<T> = Shared<BoxFuture<Arc<T>>>;
 
 /// The exchanges in flight.
-pub(super) struct Flights<T>(Arc<Mutex<Table<T>>>);
+pub(super) struct Flights<K, T>(Arc<Mutex<Table<K, T>>>);
 
-struct Table<T> {
-    flights: HashMap<Arc<[u8]>, Entry<T>>,
+struct Table<K, T> {
+    flights: HashMap<K, Listed<T>>,
     next: u64,
 }
 
-struct Entry<T> {
+struct Listed<T> {
     number: u64,
     flight: WeakShared<BoxFuture<Arc<T>>>,
 }
 
 /// Takes a flight out of the table when it lands, or when nobody waits for it any more.
-struct Landing<T> {
-    table: Arc<Mutex<Table<T>>>,
-    key: Arc<[u8]>,
+struct Landing<K: Hash + Eq, T> {
+    table: Arc<Mutex<Table<K, T>>>,
+    key: K,
     number: u64,
 }
 
-fn lock<T>(table: &Mutex<Table<T>>) -> MutexGuard<'_, Table<T>> {
+fn lock<K, T>(table: &Mutex<Table<K, T>>) -> MutexGuard<'_, Table<K, T>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T> Default for Flights<T> {
+impl<K, T> Default for Flights<K, T> {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Table {
             flights: HashMap::new(),
@@ -48,25 +50,31 @@ impl<T> Default for Flights<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Flights<T> {
+impl<K, T> Flights<K, T>
+where
+    K: Hash + Eq + Clone + Send + 'static,
+    T: Send + Sync + 'static,
+{
     /// The flight with this key, and whether it was there already; `start` makes a new one.
     ///
     /// It makes way for as long as anybody who holds it polls it, and ends early when nobody does.
-    pub(super) fn join<F>(&self, key: Vec<u8>, start: impl FnOnce() -> F) -> (Flight<T>, bool)
+    pub(super) fn join<F>(&self, key: K, start: impl FnOnce() -> F) -> (Flight<T>, bool)
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let key: Arc<[u8]> = key.into();
         let mut table = lock(&self.0);
-        let there = table.flights.get(&key);
-        if let Some(flight) = there.and_then(|entry| entry.flight.upgrade()) {
+        let Table { flights, next } = &mut *table;
+        let place = flights.entry(key);
+        if let Entry::Occupied(there) = &place
+            && let Some(flight) = there.get().flight.upgrade()
+        {
             return (flight, true);
         }
-        table.next += 1;
-        let number = table.next;
+        *next += 1;
+        let number = *next;
         let landing = Landing {
             table: self.0.clone(),
-            key: key.clone(),
+            key: place.key().clone(),
             number,
         };
         let exchange = start();
@@ -78,11 +86,10 @@ impl<T: Send + Sync + 'static> Flights<T> {
         let flight = flight.shared();
         // It was never polled, so it has not ended and there is something to point at.
         if let Some(weak) = flight.downgrade() {
-            let entry = Entry {
+            place.insert_entry(Listed {
                 number,
                 flight: weak,
-            };
-            table.flights.insert(key, entry);
+            });
         }
         (flight, false)
     }
@@ -103,7 +110,7 @@ impl<T: Send + Sync + 'static> Flights<T> {
     }
 }
 
-impl<T> Drop for Landing<T> {
+impl<K: Hash + Eq, T> Drop for Landing<K, T> {
     fn drop(&mut self) {
         let mut table = lock(&self.table);
         let there = table.flights.get(&self.key);
@@ -124,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_join_get_what_the_first_one_gets() {
-        let flights = Flights::<u32>::default();
+        let flights = Flights::<Vec<u8>, u32>::default();
         let started = AtomicUsize::new(0);
         let (land, landed) = oneshot::channel();
         let mut landed = Some(landed);
@@ -147,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_others_go_on_when_the_first_one_leaves() {
-        let flights = Flights::<u32>::default();
+        let flights = Flights::<Vec<u8>, u32>::default();
         let (land, landed) = oneshot::channel();
         let (first, _) = flights.join(b"a".to_vec(), || async move { landed.await.unwrap() });
         let (second, joined) = flights.join(b"a".to_vec(), || async { 0 });
@@ -161,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flight_that_nobody_waits_for_is_forgotten() {
-        let flights = Flights::<u32>::default();
+        let flights = Flights::<Vec<u8>, u32>::default();
         let (flight, _) = flights.join(b"a".to_vec(), std::future::pending);
         let mut flight = Box::pin(flight);
         assert!(futures_util::poll!(&mut flight).is_pending());

@@ -1,12 +1,14 @@
 //! A query as it goes to an upstream, and which bytes are believed to be its reply (RFC 5452, 9.1).
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, RecordType};
 
+use super::upstream::Over;
 use crate::answer::{Message, Records};
-use crate::name::NameRef;
+use crate::name::{MAX_NAME, NameRef};
 use crate::query::{Opt, Query};
 use crate::wire::{self, Flags, HEADER_LEN, Opcode};
 
@@ -117,15 +119,12 @@ impl Outgoing {
         packet
     }
 
-    /// What makes two queries the same to an upstream: all bytes but the id and the name's case.
-    pub(super) fn key(&self) -> Vec<u8> {
-        let mut key = self.packet.to_vec();
-        // Lengths of labels are below 64, so the name's bytes can be mapped at once.
-        if let Some(name) = key.get_mut(HEADER_LEN..self.question_end.saturating_sub(4)) {
-            name.make_ascii_lowercase();
-        }
-        key.extend_from_slice(&u32::try_from(self.limit).unwrap_or(u32::MAX).to_be_bytes());
-        key
+    /// The bytes but for the id: up to the name, the name, and what follows it.
+    fn parts(&self) -> Option<[&[u8]; 3]> {
+        let (head, rest) = self.packet.split_at_checked(HEADER_LEN)?;
+        let name = self.question_end.checked_sub(HEADER_LEN + 4)?;
+        let (name, rest) = rest.split_at_checked(name)?;
+        Some([head, name, rest])
     }
 
     /// Reads a UDP datagram that came under this query's id.
@@ -179,6 +178,43 @@ impl Outgoing {
             return Err(Bogus::Question);
         }
         Ok(header)
+    }
+}
+
+/// What makes two queries the same to an upstream: all bytes but the id and the name's case, the
+/// longest reply that the client can take, and what they go over.
+#[derive(Clone, Debug)]
+pub(super) struct Key(pub(super) Arc<Outgoing>, pub(super) Over);
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        let (Self(one, over), Self(other, over_other)) = (self, other);
+        let same = match (one.parts(), other.parts()) {
+            (Some([head, name, rest]), Some([other_head, other_name, other_rest])) => {
+                // Lengths of labels are below 64, and so no letters.
+                name.eq_ignore_ascii_case(other_name) && head == other_head && rest == other_rest
+            }
+            _ => false,
+        };
+        same && one.limit == other.limit && over == over_other
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Some([head, name, rest]) = self.0.parts() else {
+            return;
+        };
+        let mut lower = [0; MAX_NAME];
+        if let Some(lower) = lower.get_mut(..name.len()) {
+            lower.copy_from_slice(name);
+            lower.make_ascii_lowercase();
+            state.write(lower);
+        }
+        state.write(head);
+        state.write(rest);
     }
 }
 
@@ -276,19 +312,20 @@ mod tests {
 
     #[test]
     fn the_key_is_all_but_the_id_and_the_case_of_the_name() {
-        let plain = |name: &str, rd| Outgoing::plain(n(name).view(), RecordType::A, rd).key();
-        assert_eq!(
-            plain("www.example.org", true),
-            plain("WWW.Example.ORG", true)
-        );
-        assert_ne!(
-            plain("www.example.org", true),
-            plain("www.example.org", false)
-        );
-        assert_ne!(
-            plain("www.example.org", true),
-            plain("wwww.example.org", true)
-        );
+        use std::hash::BuildHasher;
+        let hasher = std::hash::RandomState::new();
+        let plain = |name: &str, rd| Arc::new(Outgoing::plain(n(name).view(), RecordType::A, rd));
+        let key = Key(plain("www.example.org", true), Over::Udp);
+        let same = Key(plain("WWW.Example.ORG", true), Over::Udp);
+        assert_eq!(key, same);
+        assert_eq!(hasher.hash_one(&key), hasher.hash_one(&same));
+        for other in [
+            Key(plain("www.example.org", false), Over::Udp),
+            Key(plain("wwww.example.org", true), Over::Udp),
+            Key(plain("www.example.org", true), Over::Stream),
+        ] {
+            assert_ne!(key, other);
+        }
     }
 
     #[test]

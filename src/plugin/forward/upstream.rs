@@ -196,19 +196,20 @@ impl Upstream {
         &self.name
     }
 
-    /// Sends a query and waits for its reply. An upstream with TLS has connections only.
+    /// Sends a query and waits for its reply, which began now. An upstream with TLS has connections
+    /// only.
     pub(super) async fn exchange(
         &self,
         query: &Arc<Outgoing>,
         over: Over,
         limits: &Limits,
+        began: Instant,
     ) -> Result<Received, ExchangeError> {
-        let began = Instant::now();
         let received = match (over, &self.multiplex) {
             (_, Some(multiplex)) => Box::pin(multiplex.exchange(query, limits)).await?,
             (Over::Udp, None) if !self.tls => {
                 let deadline = limits.end.min(began + limits.read);
-                self.udp.exchange(query, deadline).await?
+                self.udp.exchange(query, began, deadline).await?
             }
             // In a box: what waits at a UDP socket, by the thousand, is not to be as large.
             _ => Box::pin(self.streams.exchange(query, limits)).await?,

@@ -94,7 +94,9 @@ pub(super) fn run(
             Handled::Silent | Handled::Transfer(..) => {}
             Handled::Later(future) => {
                 let socket = socket.clone();
-                listener.spawn(future, move |bytes| send(&socket, bytes, &peer, local));
+                let to =
+                    move |reply: Vec<u8>, (peer, local), _| send(&socket, &reply, &peer, local);
+                listener.spawn(vec![(future, (peer, local))], to);
             }
         }
     }

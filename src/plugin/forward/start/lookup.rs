@@ -50,8 +50,8 @@ async fn of_resolvers(host: &str, resolvers: &[SocketAddr]) -> Result<Vec<IpAddr
         let mut found = Vec::new();
         for qtype in [RecordType::A, RecordType::AAAA] {
             let query = Arc::new(Outgoing::plain(name.view(), qtype, true));
-            let deadline = Instant::now() + RESOLVER;
-            match sockets.exchange(&query, deadline).await {
+            let now = Instant::now();
+            match sockets.exchange(&query, now, now + RESOLVER).await {
                 Ok(received) => found.extend(addresses_of(&received, qtype)),
                 Err(error) => last = Some(error.to_string()),
             }

@@ -110,6 +110,47 @@ async fn many_queries_wait_at_few_sockets() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn queries_of_one_moment_leave_together_over_one_socket() {
+    let fake = Fake::good().await;
+    let bed = bed(&fake, "").await;
+    let asks: Vec<Ask> = (0..40)
+        .map(|at| Ask::new(&format!("{at}.example A")))
+        .collect();
+    let told = join_all(asks.iter().map(|ask| ask.ask(&bed.chain))).await;
+    assert!(told.iter().all(|told| told.answer.len() == 1));
+    // The first leaves at once, as nobody was there before it; then a batch, and what is left.
+    let mut counts: Vec<usize> = ports(&fake.seen()).into_values().collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 7, 32]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_query_of_a_socket_has_a_time_of_its_own() {
+    let fake = Fake::silent().await;
+    let bed = bed(
+        &fake,
+        "read_timeout 1s\nmax_connect_attempts 1\nmax_idle_conns 1\nmax_fails 0",
+    )
+    .await;
+    let ask = async |wait: u64, name: &str| {
+        sleep(Duration::from_millis(wait)).await;
+        let began = tokio::time::Instant::now();
+        let told = bed.ask(&format!("{name} A")).await;
+        assert_eq!(told.rcode, "SERVFAIL");
+        began.elapsed().as_millis()
+    };
+    let (a, b, c) = tokio::join!(
+        ask(0, "a.example"),
+        ask(300, "b.example"),
+        ask(2500, "c.example")
+    );
+    for took in [a, b, c] {
+        assert!((1000..1100).contains(&took), "{took} ms");
+    }
+    assert_eq!(ports(&fake.seen()).len(), 1, "over one socket");
+}
+
+#[tokio::test(start_paused = true)]
 async fn ids_are_spread_evenly_and_do_not_follow_each_other() {
     let fake = Fake::good().await;
     let bed = bed(&fake, "").await;
