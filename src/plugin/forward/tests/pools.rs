@@ -42,10 +42,11 @@ async fn a_udp_port_is_used_for_64_queries_at_most() {
         bed.ask(&format!("{at}.example A")).await;
     }
     let ports = ports(&fake.seen());
-    assert!(ports.len() >= 2000 / 64, "{} ports", ports.len());
-    assert!(ports.values().all(|count| *count <= 64), "{ports:?}");
     let [hits, misses] = connections(&bed, &fake, "udp").map(|text| text.parse::<usize>().unwrap());
     assert_eq!(hits + misses, 2000);
+    // The kernel may give a port again that it had back.
+    let needed: usize = ports.values().map(|count| count.div_ceil(64)).sum();
+    assert!(needed <= misses, "{misses} sockets, and {ports:?}");
     assert!(misses <= 2000 / 64 + 8, "{misses} sockets were opened");
 }
 
