@@ -18,8 +18,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const SERVICES: u32 = 10_000;
 
 /// Bytes, at most.
-const SERVICE_GOAL: usize = 600;
-const ENDPOINT_GOAL: usize = 120;
+const SERVICE_GOAL: usize = 420;
+const ENDPOINT_GOAL: usize = 55;
 
 fn main() {
     let (mut store, zone) = store::new(&[]);
@@ -28,6 +28,10 @@ fn main() {
     let live = || {
         let change = region.change();
         change.bytes_allocated - change.bytes_deallocated
+    };
+    let pieces = || {
+        let change = region.change();
+        change.allocations - change.deallocations
     };
     for n in 0..SERVICES {
         store.apply(Event::Apply(cluster::service(n)), 1);
@@ -40,7 +44,7 @@ fn main() {
     for n in 0..SERVICES {
         store.apply(Event::Apply(cluster::slice(n, ENDPOINTS)), 1);
     }
-    let all = live();
+    let (all, pieces) = (live(), pieces());
     for n in 0..SERVICES {
         store.apply(Event::Apply(cluster::service(n)), 2);
         store.apply(Event::Apply(cluster::slice(n, ENDPOINTS)), 2);
@@ -60,6 +64,8 @@ fn main() {
     println!("  {endpoint:>5} bytes an endpoint (goal: under {ENDPOINT_GOAL})");
     let with_slices = (all - bare) / totals.endpoints;
     println!("  {with_slices:>5} bytes an endpoint with its share of the slice");
+    let pieces = pieces as f64 / totals.services as f64;
+    println!("  {pieces:>5.1} pieces of memory a Service with slice and endpoints");
     println!(
         "  {:>5} KiB in all, {} KiB after a relist",
         all / 1024,
