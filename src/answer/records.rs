@@ -135,30 +135,6 @@ impl Records {
         self.index.iter().map(|entry| entry.ttl).min()
     }
 
-    /// The same records for who asked for `own` and not for `asked`, which differ in the case of
-    /// letters alone: owners that were told in the letters of the one are told in those of the
-    /// other.
-    #[must_use]
-    pub fn respelled(&self, asked: NameRef<'_>, own: NameRef<'_>) -> Self {
-        let mut records = self.clone();
-        let owners = self.index.iter().map(|entry| entry.owner as usize);
-        for start in owners {
-            let owner = self.bytes.get(start..).unwrap_or_default();
-            let Ok(owner) = NameRef::parse(owner) else {
-                continue;
-            };
-            // The owner is in the asked name, is it, or is above it.
-            let shared = owner.as_bytes().len().min(asked.as_bytes().len());
-            let [known, asked, own] = [owner, asked, own].map(|name| tail(name, shared));
-            let end = start + owner.as_bytes().len();
-            let place = records.bytes.get_mut(end - shared..end);
-            if let (true, Some(own), Some(place)) = (known == asked, own, place) {
-                place.copy_from_slice(own);
-            }
-        }
-        records
-    }
-
     /// The bytes of heap that these records hold.
     #[must_use]
     pub fn heap_size(&self) -> usize {
@@ -218,12 +194,6 @@ impl Records {
             section: record.section,
         });
     }
-}
-
-/// The last bytes of a name, so many of them.
-fn tail(name: NameRef<'_>, length: usize) -> Option<&[u8]> {
-    let name = name.as_bytes();
-    name.get(name.len().checked_sub(length)?..)
 }
 
 /// Writes rdata with its names whole.

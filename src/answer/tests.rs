@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::chain::Chain;
-use crate::testing::{Ask, Stub, Told, n, records};
+use crate::testing::{Ask, Stub, Told, records};
 
 /// A reply's bytes, as an upstream would send them.
 fn reply(sections: [&[&str]; 3]) -> Vec<u8> {
@@ -28,28 +28,6 @@ const RECORDS: [&[&str]; 3] = [
     &["example.org. 60 IN SOA ns.example.org. host.example.org. 1 2 3 4 5"],
     &["ns.example.org. 60 IN AAAA 2001:db8::1"],
 ];
-
-#[test]
-fn owners_in_the_letters_of_one_question_are_told_in_those_of_another() {
-    let asked = |owner: &str| format!("{owner} 30 IN A 192.0.2.1");
-    for (owner, told) in [
-        ("wWw.Example.ORG.", "www.EXAMPLE.org."),
-        ("Example.ORG.", "EXAMPLE.org."),
-        ("Ns.wWw.Example.ORG.", "Ns.www.EXAMPLE.org."),
-        ("www.example.org.", "www.example.org."),
-        ("wWw.Example.org.", "wWw.Example.org."),
-        ("Other.ORG.", "Other.ORG."),
-        (".", "."),
-    ] {
-        let of = |owner: &str| {
-            let record = asked(owner);
-            records([&[&record, &record], &[], &[&record]])
-        };
-        let [one, other] = ["wWw.Example.ORG", "www.EXAMPLE.org"].map(n);
-        let respelled = of(owner).respelled(one.view(), other.view());
-        assert_eq!(respelled, of(told), "{owner}");
-    }
-}
 
 #[test]
 fn a_message_is_taken_apart_into_the_records_it_was_made_of() {
@@ -133,7 +111,7 @@ fn a_settled_answer_means_the_same_under_another_name() {
         answer.push(query, set);
         let settled = answer.settle(query);
         // Rendered for another question: names do not follow it any more.
-        let other = n("other.net.");
+        let other = crate::testing::n("other.net.");
         let query = query.with_question(other.view(), other.view(), query.qtype);
         settled.settle(&query).into()
     }))]);

@@ -34,7 +34,6 @@ use hickory_proto::op::ResponseCode;
 use crate::answer::{Answer, Body, ExtendedError, Extra, Order, Origin, Section};
 use crate::chain::{Failure, Next, Plugin, Reply, Rest};
 use crate::metrics::InFlight;
-use crate::name::Name;
 use crate::query::{OwnedQuery, Query, Step};
 use crate::wire::Flags;
 use crate::wire::mnemonic::rcode_word;
@@ -161,12 +160,11 @@ impl Plugin for Forward {
         if let Some(rehearsal) = &link.rehearsal {
             return rehearsal.serve(query);
         }
-        let (flight, joined, places) = match link.fly(query) {
+        let (flight, places) = match link.fly(query) {
             Ok(flight) => flight,
             Err(failure) => return failure.into(),
         };
         let link = link.clone();
-        let joined = joined.then(|| query.name.to_name());
         // Most replies need nothing of the query, and thousands may wait for one.
         let context = (link.has_next || query.work.is_traced()).then(|| {
             Box::new(Context {
@@ -177,7 +175,7 @@ impl Plugin for Forward {
         Reply::later(async move {
             let landed = flight.await;
             drop(places);
-            link.land(&landed, joined, context).await
+            link.land(&landed, context).await
         })
     }
 }
@@ -189,11 +187,11 @@ struct Context {
 }
 
 impl Link {
-    /// Starts an exchange or joins one, within the bounds, and says whether it joined.
+    /// Starts an exchange or joins one, within the bounds.
     fn fly(
         self: &Arc<Self>,
         query: &Query<'_>,
-    ) -> Result<(Flight<Landed>, bool, impl Send + use<>), Failure> {
+    ) -> Result<(Flight<Landed>, impl Send + use<>), Failure> {
         let most = self.config.max_concurrent.unwrap_or(i64::MAX);
         let Some(place) = self.in_flight.enter(most) else {
             self.metrics.rejects.inc();
@@ -218,24 +216,24 @@ impl Link {
         };
         // The loop's probe must go all the way round each time, to be seen.
         let probes = self.probe.as_ref().is_some_and(|probe| probe.is(query));
-        let (flight, joined) = if probes {
-            (Flights::<Key, _>::alone(start()), false)
+        let flight = if probes {
+            Flights::<Key, _>::alone(start())
         } else {
-            self.flights.join(key, start)
+            let (flight, shared) = self.flights.join(key, start);
+            if shared {
+                self.metrics.shared.inc();
+            }
+            flight
         };
-        if joined {
-            self.metrics.shared.inc();
-        }
-        Ok((flight, joined, (place, waits)))
+        Ok((flight, (place, waits)))
     }
 
-    /// What the client gets for what came of an exchange; `joined` is its question's name where it
-    /// was another's query that was sent.
-    fn land(&self, landed: &Landed, joined: Option<Name>, context: Option<Box<Context>>) -> Reply {
+    /// What the client gets for what came of an exchange.
+    fn land(&self, landed: &Landed, context: Option<Box<Context>>) -> Reply {
         if let Some(context) = context {
             let query = context.query.view();
             self.note(&query, landed);
-            if let Landed::Replied { received, .. } = landed
+            if let Landed::Replied(received, _) = landed
                 && self.has_next
                 && self.config.passes_on(received)
             {
@@ -244,20 +242,7 @@ impl Link {
         }
         match landed {
             Landed::Failed(failure) => failure.clone().into(),
-            Landed::Replied {
-                received,
-                upstream,
-                query,
-            } => {
-                let mut answer = answer(received, upstream);
-                let asked = query.name().zip(joined.as_ref());
-                // Most upstreams tell names in the letters of the question.
-                if let Some((asked, own)) = asked.filter(|(asked, own)| *asked != own.view()) {
-                    let records = received.records.respelled(asked, own.view());
-                    answer.body = Body::Records(Arc::new(records));
-                }
-                answer.into()
-            }
+            Landed::Replied(received, upstream) => answer(received, upstream).into(),
         }
     }
 
@@ -282,9 +267,7 @@ impl Link {
         query.note(|| Step {
             plugin: NAME,
             what: match landed {
-                Landed::Replied {
-                    received, upstream, ..
-                } => {
+                Landed::Replied(received, upstream) => {
                     let rcode = u16::from(received.rcode);
                     let word = rcode_word(rcode).unwrap_or("a response code of its own");
                     let took = query.request.now.elapsed().as_secs_f64() * 1000.0;

@@ -3,7 +3,8 @@
 //! A thread has a socket of its own (`SO_REUSEPORT`), so no two threads share a queue. What is
 //! answered from memory is answered here, in the thread that received it; what must wait is spawned
 //! on the runtime, within a bound, and sent on the same socket when it is known, in batches too where
-//! many are known at about the same time. Nothing in these threads blocks but the read. A full send buffer drops a reply rather than stalling the thread.
+//! many are known at about the same time. Nothing in these threads blocks but the read. A full send
+//! buffer drops a reply rather than stalling the thread.
 
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};

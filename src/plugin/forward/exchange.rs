@@ -26,14 +26,7 @@ const TRIES_FOR_EACH: usize = 2;
 /// What came of a query.
 pub(super) enum Landed {
     /// An upstream replied.
-    Replied {
-        /// What it said.
-        received: Received,
-        /// Its name.
-        upstream: Arc<str>,
-        /// The query that it was sent.
-        query: Arc<Outgoing>,
-    },
+    Replied(Received, Arc<str>),
     /// None did.
     Failed(Failure),
 }
@@ -118,11 +111,7 @@ impl Exchange {
                             continue;
                         }
                     }
-                    return Landed::Replied {
-                        received,
-                        upstream: upstream.name().clone(),
-                        query: self.query,
-                    };
+                    return Landed::Replied(received, upstream.name().clone());
                 }
                 Err(Stop::Now(failure)) => return Landed::Failed(*failure),
                 Err(Stop::Try(error)) => {

@@ -105,11 +105,6 @@ impl Outgoing {
         self
     }
 
-    /// The name that is asked for, in its letters.
-    pub(super) fn name(&self) -> Option<NameRef<'_>> {
-        NameRef::parse(self.packet.get(HEADER_LEN..)?).ok()
-    }
-
     /// The bytes to send under this id.
     pub(super) fn with_id(&self, id: u16) -> Vec<u8> {
         let mut packet = self.packet.to_vec();
