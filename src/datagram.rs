@@ -69,15 +69,6 @@ struct Ready<S> {
     crowd: Crowd,
 }
 
-impl<S> Ready<S> {
-    fn take(&mut self) -> (Vec<Vec<u8>>, Vec<Option<S>>) {
-        (
-            std::mem::take(&mut self.packets),
-            std::mem::take(&mut self.peers),
-        )
-    }
-}
-
 impl<S: SockaddrLike + Copy + Send + 'static> Outbox<S> {
     /// An outbox with nothing in it.
     pub(crate) fn new(socket: Arc<UdpSocket>) -> Arc<Self> {
@@ -101,25 +92,20 @@ impl<S: SockaddrLike + Copy + Send + 'static> Outbox<S> {
         ready.packets.push(packet);
         ready.peers.push(Some(peer));
         let count = ready.packets.len();
-        if count >= BATCH || !waits {
-            let (packets, peers) = ready.take();
-            drop(ready);
-            self.send(&packets, &peers);
-        } else if count == 1 {
-            drop(ready);
-            let outbox = self.clone();
-            tokio::spawn(async move {
-                when_nothing_else_is_ready().await;
-                let (packets, peers) = outbox.lock().take();
-                outbox.send(&packets, &peers);
-            });
-        }
+        drop(ready);
+        leave(self, count, waits, |outbox| outbox.flush());
     }
 
-    fn send(&self, packets: &[Vec<u8>], peers: &[Option<S>]) {
-        let mut headers = MultiHeaders::preallocate(packets.len(), None);
+    fn flush(&self) {
+        let mut ready = self.lock();
+        let packets = std::mem::take(&mut ready.packets);
+        let peers = std::mem::take(&mut ready.peers);
+        drop(ready);
         let fd = self.socket.as_raw_fd();
-        send_all(fd, &mut headers, packets, peers, |_, _| true);
+        for (packets, peers) in packets.chunks(BATCH).zip(peers.chunks(BATCH)) {
+            let mut headers = MultiHeaders::preallocate(packets.len(), None);
+            send_all(fd, &mut headers, packets, peers, |_, _| true);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Ready<S>> {
@@ -127,10 +113,25 @@ impl<S: SockaddrLike + Copy + Send + 'static> Outbox<S> {
     }
 }
 
-/// Ends when the runtime's worker has run all that was ready: what is to leave together has come
-/// together by then.
-pub(crate) async fn when_nothing_else_is_ready() {
-    tokio::task::yield_now().await;
+/// Has what stands ready at `from` leave by `flush`. `count` stand ready with the one that has just
+/// come. Where that one `waits` for others, and a batch is not full, all leave when the runtime's worker
+/// has run what else was ready, and what is to leave together has come together: the first sees to
+/// that. Otherwise they leave at once. Needs a runtime.
+pub(crate) fn leave<T: Send + Sync + 'static>(
+    from: &Arc<T>,
+    count: usize,
+    waits: bool,
+    flush: fn(&Arc<T>),
+) {
+    if count >= BATCH || !waits {
+        flush(from);
+    } else if count == 1 {
+        let from = from.clone();
+        tokio::spawn(async move {
+            tokio::task::yield_now().await;
+            flush(&from);
+        });
+    }
 }
 
 /// Datagrams that one call takes from a connected socket: more gains next to nothing (measured), and

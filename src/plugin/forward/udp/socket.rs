@@ -86,17 +86,7 @@ impl Ticket {
 
     /// Sends the query; where `in_crowd` says that others come in this moment, together with them.
     pub(super) fn send(&self, in_crowd: bool) {
-        let socket = &self.socket;
-        // Who is the first of a batch sees to it that it is sent.
-        if self.ready >= BATCH || !in_crowd {
-            socket.flush();
-        } else if self.ready == 1 {
-            let socket = socket.clone();
-            tokio::spawn(async move {
-                datagram::when_nothing_else_is_ready().await;
-                socket.flush();
-            });
-        }
+        datagram::leave(&self.socket, self.ready, in_crowd, Socket::flush);
     }
 
     /// Waits for the reply, or for the query's time to be over.
