@@ -109,14 +109,10 @@ async fn a_list_comes_as_a_stream_and_the_watch_goes_on_in_it() {
         "resourceVersionMatch=NotOlderThan",
     ];
     for parameter in told {
-        assert!(
-            asked.query.contains(&parameter.to_owned()),
-            "{:?}",
-            asked.query
-        );
+        asked.assert_with(parameter);
     }
     let labels = "labelSelector=app+in+%28a%2Cb%29%2C%21c".to_owned();
-    assert!(asked.query.contains(&labels), "{:?}", asked.query);
+    asked.assert_with(&labels);
     let answer = asked.answer();
     answer.send(&line("ADDED", &service("web", 1)));
     bed.expect(&["listing", "web"]).await;
@@ -134,11 +130,7 @@ async fn pods_that_have_ended_are_not_asked_for() {
     let asked = bed.asked().await;
     let fields = "fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed%2C\
                   status.phase%21%3DUnknown";
-    assert!(
-        asked.query.contains(&fields.to_owned()),
-        "{:?}",
-        asked.query
-    );
+    asked.assert_with(fields);
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,11 +214,7 @@ async fn a_watch_that_ends_goes_on_from_where_it_was() {
     let ended = Instant::now();
     answer.end();
     let asked = bed.asked().await;
-    assert!(
-        asked.query.contains(&"resourceVersion=15".into()),
-        "{:?}",
-        asked.query
-    );
+    asked.assert_with("resourceVersion=15");
     assert!(!asked.query.contains(&"sendInitialEvents=true".into()));
     assert!(ended.elapsed() < Duration::from_millis(200));
     asked.answer().send(&line("DELETED", &service("db", 16)));
@@ -241,16 +229,9 @@ async fn a_version_that_is_gone_is_listed_again_and_nothing_vanishes_meanwhile()
         &error(410, "too old resource version: 10 (99)"),
     ));
     let asked = bed.asked().await;
-    assert!(
-        asked.query.contains(&"sendInitialEvents=true".into()),
-        "{:?}",
-        asked.query
-    );
-    assert!(
-        asked.query.contains(&"resourceVersion=10".into()),
-        "not older: {:?}",
-        asked.query
-    );
+    asked.assert_with("sendInitialEvents=true");
+    // Not older than what was seen.
+    asked.assert_with("resourceVersion=10");
     let answer = asked.answer();
     answer.send(&line("ADDED", &service("web", 1)));
     bed.expect(&["listing", "web"]).await;
@@ -266,7 +247,7 @@ async fn a_list_that_breaks_is_begun_anew() {
     answer.send(&line("ADDED", &service("web", 1)));
     answer.fail();
     let asked = bed.asked().await;
-    assert!(asked.query.contains(&"sendInitialEvents=true".into()));
+    asked.assert_with("sendInitialEvents=true");
     let answer = asked.answer();
     answer.send(&closing(10));
     bed.expect(&["listing", "web", "listing", "listed"]).await;
@@ -283,28 +264,16 @@ async fn a_stream_that_ends_before_the_list_does_is_followed_by_pages_at_once() 
     answer.end();
     let asked = bed.asked().await;
     assert_eq!(ended.elapsed(), Duration::ZERO);
-    assert!(
-        asked.query.contains(&"limit=500".into()),
-        "{:?}",
-        asked.query
-    );
+    asked.assert_with("limit=500");
     asked.give(&page(20, "", &[service("db", 2)]));
     let asked = bed.asked().await;
-    assert!(
-        asked.query.contains(&"resourceVersion=20".into()),
-        "{:?}",
-        asked.query
-    );
+    asked.assert_with("resourceVersion=20");
     bed.expect(&["listing", "web", "listing", "db", "listed"])
         .await;
     // The next list may be a stream.
     asked.answer().send(&line("ERROR", &error(410, "too old")));
     let asked = bed.asked().await;
-    assert!(
-        asked.query.contains(&"sendInitialEvents=true".into()),
-        "{:?}",
-        asked.query
-    );
+    asked.assert_with("sendInitialEvents=true");
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,7 +291,7 @@ async fn a_watch_that_is_cut_off_while_it_tells_something_is_opened_again_withou
             ended.elapsed()
         );
         let from = format!("resourceVersion={version}");
-        assert!(asked.query.contains(&from), "{:?}", asked.query);
+        asked.assert_with(&from);
         answer = asked.answer();
     }
 }
@@ -337,11 +306,7 @@ async fn a_watch_that_says_nothing_is_given_up_within_95_seconds() {
         "{:?}",
         silent.elapsed()
     );
-    assert!(
-        asked.query.contains(&"resourceVersion=10".into()),
-        "{:?}",
-        asked.query
-    );
+    asked.assert_with("resourceVersion=10");
     answer.keep();
 }
 
@@ -422,11 +387,7 @@ async fn a_list_that_is_older_than_what_was_seen_is_not_taken() {
     bed.expect(&["listing"]).await;
     // It is asked for the newest there is, whatever that is.
     let asked = bed.asked().await;
-    assert!(
-        asked.query.contains(&"resourceVersion=".into()),
-        "{:?}",
-        asked.query
-    );
+    asked.assert_with("resourceVersion=");
     asked.answer().send(&closing(50));
     bed.expect(&["listing", "listed"]).await;
 }
@@ -453,11 +414,7 @@ async fn a_state_that_was_set_back_is_believed_in_the_end() {
     assert!(lists > 3, "{lists}");
     answer.end();
     let asked = bed.asked().await;
-    assert!(
-        asked.query.contains(&"resourceVersion=20".into()),
-        "{:?}",
-        asked.query
-    );
+    asked.assert_with("resourceVersion=20");
 }
 
 #[tokio::test(start_paused = true)]
@@ -507,11 +464,7 @@ async fn while_the_server_is_away_the_state_ages_and_retries_slow_down() {
     let age = bed.health.age();
     assert!(age >= Duration::from_secs(60), "{age:?}");
     let asked = bed.asked().await;
-    assert!(
-        asked.query.contains(&"resourceVersion=10".into()),
-        "{:?}",
-        asked.query
-    );
+    asked.assert_with("resourceVersion=10");
     let answer = asked.answer();
     answer.send(&line("ADDED", &service("db", 11)));
     bed.expect(&["db"]).await;

@@ -73,6 +73,13 @@ impl Server {
 }
 
 impl Request {
+    /// It is asked with this parameter, `name=value`.
+    #[track_caller]
+    pub(super) fn assert_with(&self, parameter: &str) {
+        let is_there = self.query.iter().any(|asked| asked == parameter);
+        assert!(is_there, "{parameter}: {:?}", self.query);
+    }
+
     /// Answers, piece by piece.
     pub(super) fn answer(self) -> Answer {
         let (sender, pieces) = mpsc::unbounded_channel();
