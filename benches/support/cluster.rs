@@ -86,7 +86,6 @@ pub(crate) fn slice(n: u32, endpoints: u32) -> Object {
             ready: true,
             hostname,
             pod: Some(pod.into()),
-            node: Some("node-1".into()),
             zone: Some("zone-a".into()),
         }
     });

@@ -161,9 +161,6 @@ pub struct Endpoint {
     /// `targetRef.name`: as in CoreDNS, whatever kind it is of
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<Box<str>>,
-    /// `nodeName`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node: Option<Arc<str>>,
     /// `zone` (topology)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Arc<str>>,

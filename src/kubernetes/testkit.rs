@@ -170,7 +170,6 @@ fn endpoint(text: &str) -> Endpoint {
         ready,
         hostname: name(hostname),
         pod: name(pod),
-        node: None,
         zone: (!zone.is_empty()).then(|| zone.into()),
     }
 }

@@ -81,17 +81,15 @@ fn slice(
 }
 
 fn endpoint(given: &manifest::Endpoint, names: &mut Interner) -> Endpoint {
-    let mut shared = |text: &str| (!text.is_empty()).then(|| names.get(text));
     let texts = given.addresses.iter().map(String::as_str);
-    let (addresses, names) = Endpoint::destinations(texts);
+    let (addresses, targets) = Endpoint::destinations(texts);
     Endpoint {
         addresses,
-        names,
+        names: targets,
         ready: given.conditions.ready.unwrap_or(true),
         hostname: some(&given.hostname),
         pod: some(&given.target_ref.name),
-        node: shared(&given.node_name),
-        zone: shared(&given.zone),
+        zone: (!given.zone.is_empty()).then(|| names.get(&given.zone)),
     }
 }
 
@@ -186,7 +184,6 @@ fn of_family<'a>(
             continue;
         };
         let in_subdomain = pod.subdomain == service.name.name;
-        let node = &pod.spec.node_name;
         let endpoints = by_ports.entry(resolve(service, pod)).or_default();
         endpoints.push(Endpoint {
             addresses: [*address].into(),
@@ -194,7 +191,6 @@ fn of_family<'a>(
             ready: pod.ready || spec.publish_not_ready_addresses,
             hostname: some(&pod.hostname).filter(|_| in_subdomain),
             pod: some(&pod.name),
-            node: (!node.is_empty()).then(|| names.get(node)),
             zone: None,
         });
     }

@@ -216,8 +216,6 @@ pub(super) struct Endpoint {
     #[serde(deserialize_with = "nullable")]
     pub(super) target_ref: Reference,
     #[serde(deserialize_with = "nullable")]
-    pub(super) node_name: String,
-    #[serde(deserialize_with = "nullable")]
     pub(super) zone: String,
 }
 
@@ -252,8 +250,6 @@ pub(super) struct PodSpec {
     pub(super) subdomain: String,
     #[serde(deserialize_with = "nullable")]
     pub(super) host_network: bool,
-    #[serde(deserialize_with = "nullable")]
-    pub(super) node_name: String,
     #[serde(deserialize_with = "nullable")]
     pub(super) containers: Vec<Container>,
     #[serde(deserialize_with = "nullable")]

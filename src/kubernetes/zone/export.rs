@@ -127,7 +127,6 @@ fn slice_of(service: &Service, slice: &Slice) -> EndpointSlice {
             ready: true,
             hostname,
             pod,
-            node: None,
             zone: endpoint.zone().map(Arc::from),
         }
     });
@@ -137,7 +136,6 @@ fn slice_of(service: &Service, slice: &Slice) -> EndpointSlice {
         ready: false,
         hostname: None,
         pod: None,
-        node: None,
         zone: None,
     });
     EndpointSlice {

@@ -432,7 +432,6 @@ impl Alias {
             ready: true,
             hostname: self.hostname.clone(),
             pod: self.pod.clone(),
-            node: None,
             zone: self.zone.clone(),
         }
     }

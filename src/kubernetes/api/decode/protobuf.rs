@@ -369,7 +369,6 @@ impl<'a> Message<'a> for WireEndpoint<'a> {
             2 => self.conditions = value.message()?,
             3 => self.hostname = value.text()?,
             4 => self.target_ref = value.message()?,
-            6 => self.node_name = value.text()?,
             7 => self.zone = value.text()?,
             _ => {}
         }

@@ -35,8 +35,6 @@ pub(super) struct WireEndpoint<'a> {
     #[serde(borrow, deserialize_with = "nullable")]
     pub(super) target_ref: Reference<'a>,
     #[serde(borrow)]
-    pub(super) node_name: Text<'a>,
-    #[serde(borrow)]
     pub(super) zone: Text<'a>,
 }
 
@@ -95,7 +93,6 @@ impl WireEndpoint<'_> {
             ready: self.conditions.ready.unwrap_or(true),
             hostname: self.hostname.some(),
             pod: self.target_ref.name.some(),
-            node: self.node_name.some(),
             zone: self.zone.some(),
         }
     }

@@ -525,11 +525,10 @@ ports: [{port: 65536}]
     let [first, second, third] = &*slice.endpoints else {
         panic!("three endpoints");
     };
-    assert_eq!((first.pod.as_deref(), first.node.as_deref()), (None, None));
-    assert_eq!(second.pod.as_deref(), Some("p"));
+    assert_eq!((first.pod.as_deref(), first.zone.as_deref()), (None, None));
     assert_eq!(
-        (second.node.as_deref(), second.zone.as_deref()),
-        (Some("n"), Some("z"))
+        (second.pod.as_deref(), second.zone.as_deref()),
+        (Some("p"), Some("z"))
     );
     assert_eq!(third.pod.as_deref(), Some("n"), "of whatever kind");
 }

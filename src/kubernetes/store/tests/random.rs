@@ -272,7 +272,6 @@ fn odd_object() -> impl Strategy<Value = Object> {
                 ready,
                 hostname,
                 pod,
-                node: None,
                 zone: None,
             }
         });
