@@ -2,8 +2,9 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::testing::{DIRECTIVES, load};
+use super::testing::load;
 use super::*;
+use crate::check::CHAIN;
 
 /// The sample Corefiles: those of distributions and documentations, and odd ones.
 fn samples() -> PathBuf {
@@ -56,7 +57,7 @@ fn sample_corefiles_load_or_fail_as_in_coredns() {
                     "",
                 );
             let input = Input::file("/etc/coredns/Corefile");
-            let loaded = Corefile::load(input, &environment, DIRECTIVES);
+            let loaded = Corefile::load(input, &environment, CHAIN);
             count += 1;
             match loaded {
                 Ok(_) => assert!(
@@ -117,7 +118,7 @@ fn a_file_is_read_with_its_imports_from_the_disk() {
     write("custom/x.override", "log");
     write("shared", "errors");
     let input = Input::file(directory.path().join("Corefile"));
-    let corefile = Corefile::load(input, &System, DIRECTIVES).unwrap();
+    let corefile = Corefile::load(input, &System, CHAIN).unwrap();
     assert_eq!(
         corefile.to_string(),
         "a {\n    errors\n}\n\nb {\n    errors\n}\n\n. {\n    log\n}\n"
@@ -145,7 +146,7 @@ fn what_cannot_be_read_is_said_with_its_path() {
         ),
         ("etc/coredns", "error: open etc/coredns: is a directory"),
     ] {
-        let errors = Corefile::load(Input::file(path), &environment, DIRECTIVES).unwrap_err();
+        let errors = Corefile::load(Input::file(path), &environment, CHAIN).unwrap_err();
         assert_eq!(errors.errors()[0].headline(), message);
     }
     let long = "x".repeat(MAX_FILE_BYTES + 1);
@@ -158,10 +159,10 @@ fn what_cannot_be_read_is_said_with_its_path() {
 fn a_text_imports_from_the_directory_it_is_given() {
     let environment = Memory::default().with_file("/here/x", "log");
     let text = Input::text("/dev/stdin", ". {\n import x\n}");
-    assert!(Corefile::load(text.clone(), &environment, DIRECTIVES).is_err());
+    assert!(Corefile::load(text.clone(), &environment, CHAIN).is_err());
     for directory in ["/here", "here"] {
         let input = text.clone().in_directory(directory);
-        let corefile = Corefile::load(input, &environment, DIRECTIVES).unwrap();
+        let corefile = Corefile::load(input, &environment, CHAIN).unwrap();
         assert_eq!(corefile.files(), [PathBuf::from("/here/x")]);
     }
 }
@@ -310,7 +311,7 @@ pub(super) fn likely_corefile() -> impl Strategy<Value = String> {
 fn exercise(text: &str) -> Result<Corefile, Errors> {
     let environment = around();
     let started = std::time::Instant::now();
-    let loaded = Corefile::load(Input::text("Corefile", text), &environment, DIRECTIVES);
+    let loaded = Corefile::load(Input::text("Corefile", text), &environment, CHAIN);
     let shown = match &loaded {
         Ok(corefile) => format!("{corefile}{:?}{}", corefile.warnings(), corefile.hash()),
         Err(errors) => errors.to_string(),
@@ -335,7 +336,7 @@ proptest! {
     fn no_bytes_do(content: Vec<u8>) {
         let environment = around().with_file("/Corefile", content);
         let input = Input::file("Corefile");
-        if let Err(errors) = Corefile::load(input, &environment, DIRECTIVES) {
+        if let Err(errors) = Corefile::load(input, &environment, CHAIN) {
             prop_assert!(!errors.to_string().is_empty());
         }
     }

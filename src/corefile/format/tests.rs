@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
-use super::super::testing::DIRECTIVES;
 use super::super::tests::{any_text, around, likely_corefile};
 use super::super::{Corefile, Diagnostic, Input};
 use super::*;
+use crate::check::CHAIN;
 
 /// What the parser sees: each word, and whether it stands on the line on which the last one ends.
 fn words(text: &str) -> Vec<(String, bool)> {
@@ -23,7 +23,7 @@ fn words(text: &str) -> Vec<(String, bool)> {
 /// What a text means, or what is wrong with it, without places.
 fn meaning(text: &str) -> (bool, String) {
     let input = Input::text("Corefile", text);
-    match Corefile::load(input, &around(), DIRECTIVES) {
+    match Corefile::load(input, &around(), CHAIN) {
         Ok(corefile) => (true, corefile.to_string()),
         Err(errors) => {
             let messages = errors.errors().iter().map(Diagnostic::message);

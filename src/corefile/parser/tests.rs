@@ -1,6 +1,7 @@
-use super::super::testing::{DIRECTIVES, load};
+use super::super::testing::load;
 use super::super::{Corefile, Errors, Input, Memory};
 use super::*;
+use crate::check::CHAIN;
 
 /// What was read, in short: `keys {directive words; directive words}`. `/` is a line's end.
 fn shape(corefile: &Corefile) -> String {
@@ -382,7 +383,7 @@ fn what_is_odd_is_a_warning() {
         ". {\n log {{.Name}} \"30}\" [a-z]{3}\n}",
     ] {
         let environment = Memory::default().with_variable("A", "1");
-        let corefile = Corefile::load(Input::text("", text), &environment, DIRECTIVES).unwrap();
+        let corefile = Corefile::load(Input::text("", text), &environment, CHAIN).unwrap();
         assert!(
             corefile.warnings().is_empty(),
             "{text}: {:?}",
@@ -416,7 +417,7 @@ fn load_among_files(text: &str) -> Result<Corefile, Errors> {
         .with_variable("WORD", "import")
         .with_variable("BRACE", "}");
     let input = Input::file("/etc/coredns/Corefile");
-    Corefile::load(input, &environment, DIRECTIVES)
+    Corefile::load(input, &environment, CHAIN)
 }
 
 #[test]
@@ -608,7 +609,7 @@ fn variables_without_end_are_an_error() {
     let environment = Memory::default().with_variable("A", "{$A}");
     let text = ". {\n log {$A}\n}";
     let input = Input::text("Corefile", text);
-    let errors = Corefile::load(input, &environment, DIRECTIVES).unwrap_err();
+    let errors = Corefile::load(input, &environment, CHAIN).unwrap_err();
     let message = "Corefile:2:6: environment variables make this word longer than 1 MiB";
     assert_eq!(headlines(&errors), [message]);
 }

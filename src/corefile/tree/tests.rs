@@ -1,5 +1,6 @@
-use super::super::testing::{DIRECTIVES, block, load};
+use super::super::testing::{block, load};
 use super::super::{Corefile, Input, Memory, Token};
+use crate::check::CHAIN;
 
 #[test]
 fn a_block_gives_its_zones_and_directives() {
@@ -115,7 +116,7 @@ d {
 ";
     let environment = Memory::default().with_variable("NAME", "with space");
     let input = Input::text("Corefile", text);
-    let corefile = Corefile::load(input, &environment, DIRECTIVES).unwrap();
+    let corefile = Corefile::load(input, &environment, CHAIN).unwrap();
     let printed = "\
 A.org, b:54, c {
     errors
