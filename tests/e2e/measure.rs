@@ -2,6 +2,7 @@
 //! answer comes, and what an API server costs that goes. `benches/compare/run cluster` runs this.
 
 mod apart;
+mod goal;
 mod latency;
 mod load;
 mod outage;
@@ -30,6 +31,9 @@ const REST: Duration = Duration::from_secs(5);
 /// Changes of other objects in a second, while events are timed.
 const CHURN: [u32; 3] = [0, 300, 1000];
 
+/// The row of a server's memory once it is left alone.
+const SETTLED: &str = "memory, MiB";
+
 const SERVERS: [&str; 2] = ["CoreDNS", "callsign"];
 
 /// The folder with a kubeconfig, and what is measured there.
@@ -49,6 +53,7 @@ pub(crate) fn run(sizes: &str) -> Result<bool, String> {
     let api = Api::connect(&plane.state("admin.kubeconfig"))?;
     let measure = Measure { api, plane };
     let mut there = 0;
+    let mut smallest: Option<Table> = None;
     Table::head();
     for size in sizes {
         load::grow(&measure.api, there, size)?;
@@ -66,7 +71,12 @@ pub(crate) fn run(sizes: &str) -> Result<bool, String> {
             measure.relists(size, &mut table)?;
             measure.restarts(size, &mut table)?;
         }
+        if let Some(smallest) = &smallest {
+            let growth = "memory for each 1,000 Services more, MiB";
+            table.add_growth(growth, SETTLED, smallest);
+        }
         table.print();
+        smallest.get_or_insert(table);
     }
     Ok(true)
 }
@@ -91,7 +101,7 @@ impl Measure {
         );
         std::thread::sleep(REST);
         let (settled, peak) = (memory(pid, "VmRSS:")?, memory(pid, "VmHWM:")?);
-        table.add("memory, MiB", name, settled);
+        table.add(SETTLED, name, settled);
         table.add("memory at its peak, MiB", name, peak);
         table.add(
             "peak of the start, times what is settled",

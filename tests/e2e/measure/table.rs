@@ -1,5 +1,7 @@
 //! The figures, as a table in Markdown.
 
+use super::goal::Goal;
+
 /// The figures of one size of the cluster.
 pub(super) struct Table {
     size: usize,
@@ -17,8 +19,8 @@ impl Table {
 
     /// Prints the table's head.
     pub(super) fn head() {
-        println!("| Services | what | CoreDNS | callsign | ratio |");
-        println!("| ---: | --- | ---: | ---: | ---: |");
+        println!("| Services | what | CoreDNS | callsign | ratio | at most |");
+        println!("| ---: | --- | ---: | ---: | ---: | --- |");
     }
 
     /// Adds a figure of a server.
@@ -38,7 +40,18 @@ impl Table {
         }
     }
 
-    /// Prints the medians, and how many times more CoreDNS needs.
+    /// Adds how much a row grows with each thousand Services more than `smaller` has.
+    pub(super) fn add_growth(&mut self, what: &str, of: &str, smaller: &Self) {
+        let thousands = (self.size - smaller.size) as f64 / 1000.0;
+        let grown = [self, smaller].map(|table| table.rows.iter().find(|(row, _)| row == of));
+        if let [Some((_, now)), Some((_, before))] = grown {
+            let growth = |at: usize| vec![(median(&now[at]) - median(&before[at])) / thousands];
+            let row = (what.to_owned(), [growth(0), growth(1)]);
+            self.rows.push(row);
+        }
+    }
+
+    /// Prints the medians, how many times more CoreDNS needs, and the goals.
     pub(super) fn print(&self) {
         for (what, [coredns, callsign]) in &self.rows {
             let (theirs, ours) = (median(coredns), median(callsign));
@@ -50,11 +63,14 @@ impl Table {
                 true => format!("{:.1}", theirs / ours),
                 false => String::new(),
             };
+            let goal = Goal::of(what, self.size);
+            let goal = goal.map(|goal| goal.verdict(theirs, ours));
             println!(
-                "| {} | {what} | {} | {} | {ratio} |",
+                "| {} | {what} | {} | {} | {ratio} | {} |",
                 self.size,
                 text(theirs),
-                text(ours)
+                text(ours),
+                goal.unwrap_or_default()
             );
         }
     }
