@@ -49,6 +49,14 @@ def complain($text): "\(named): \($text)";
       (. as $workload | $pod.volumes[] | .configMap.name // empty
        | . as $name | select(any($all[]; .kind == "ConfigMap" and .metadata.name == $name) | not)
        | $workload | complain("mounts ConfigMap \($name), which is not there")),
+      (. as $workload | $pod.containers[]
+       | [(.volumeMounts // [])[] | select(.readOnly != true and (.name | IN($pod.volumes[].name))) | .mountPath] as $writable
+       | (.env // [])[] | select(.name == "CALLSIGN_SNAPSHOT" and (.value | sub("/[^/]*$"; "") | IN($writable[]) | not))
+       | $workload | complain("a snapshot that cannot be written")),
+      (. as $workload | ($pod.initContainers // [])[] | select(.securityContext.runAsUser == 0)
+       | select(.securityContext | (.allowPrivilegeEscalation == false and .readOnlyRootFilesystem == true
+                and .capabilities == {"drop": ["ALL"], "add": ["CHOWN"]}) | not)
+       | $workload | complain("a root that can do more than chown")),
       (. as $workload | $pod.containers[0]
        | [.ports[] | .name as $n | .containerPort as $p | $n, $p] as $known
        | [.livenessProbe, .readinessProbe | .httpGet.port // empty][]
