@@ -13,6 +13,7 @@ def complain($text): "\(named): \($text)";
 | (
     select((.apiVersion and .kind and .metadata.name) | not) | "an object without apiVersion, kind or name"
   ),
+  (select(any(paths(. == null); true)) | complain("a null, which the API server takes for zero or for nothing")),
   # Rights.
   (
     select(.kind == "ClusterRole" or .kind == "Role") | select(server)

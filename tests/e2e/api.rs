@@ -20,12 +20,18 @@ const KINDS: &[(&str, &str, &str)] = &[
         "/apis/apiextensions.k8s.io/v1",
         "customresourcedefinitions",
     ),
+    ("DaemonSet", "/apis/apps/v1", "daemonsets"),
     ("Deployment", "/apis/apps/v1", "deployments"),
     ("Endpoints", "/api/v1", "endpoints"),
     (
         "EndpointSlice",
         "/apis/discovery.k8s.io/v1",
         "endpointslices",
+    ),
+    (
+        "HorizontalPodAutoscaler",
+        "/apis/autoscaling/v2",
+        "horizontalpodautoscalers",
     ),
     ("Namespace", "/api/v1", "namespaces"),
     (
@@ -40,6 +46,7 @@ const KINDS: &[(&str, &str, &str)] = &[
         "/apis/policy/v1",
         "poddisruptionbudgets",
     ),
+    ("PrometheusRule", MONITORING, "prometheusrules"),
     ("Role", RBAC, "roles"),
     ("RoleBinding", RBAC, "rolebindings"),
     ("Service", "/api/v1", "services"),
@@ -50,9 +57,11 @@ const KINDS: &[(&str, &str, &str)] = &[
         "serviceimports",
     ),
     ("ServiceCIDR", "/apis/networking.k8s.io/v1", "servicecidrs"),
+    ("ServiceMonitor", MONITORING, "servicemonitors"),
     ("StatefulSet", "/apis/apps/v1", "statefulsets"),
 ];
 
+const MONITORING: &str = "/apis/monitoring.coreos.com/v1";
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 
 /// A client, and the runtime that it works in. Its methods wait for what the API server says.

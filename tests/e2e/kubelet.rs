@@ -19,7 +19,8 @@ const PODS: &str = "/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3Dnode1";
 
 /// Starts it; it works for as long as the runtime does.
 pub(crate) fn start(api: &Api) -> Result<(), String> {
-    api.apply("{apiVersion: v1, kind: Node, metadata: {name: node1}}")?;
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1", "labels": {"kubernetes.io/os": "linux"}}});
+    api.apply_one(&node)?;
     let client = api.client.clone();
     api.runtime.spawn(async move {
         let mut kubelet = Kubelet {

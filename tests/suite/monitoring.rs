@@ -23,9 +23,11 @@ const LANGUAGE: &[&str] = &[
     "count",
     "histogram_quantile",
     "increase",
+    "offset",
     "or",
     "rate",
     "sum",
+    "unless",
     "vector",
 ];
 /// Labels that Prometheus adds, and that of the buckets.

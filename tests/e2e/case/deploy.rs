@@ -1,5 +1,6 @@
 //! `deploy/` as a cluster takes it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -10,48 +11,159 @@ use crate::differential::cluster::ask::Depth;
 use crate::server::View;
 use crate::world::{RBAC, World, until};
 
-/// What `deploy/` renders, as `tests/deploy/run` holds it.
-const RENDERED: &[(&str, &str)] = &[
+/// The objects of the Prometheus operator, as far as `deploy/` has some.
+const MONITORING: &str = include_str!("../manifests/monitoring-definitions.yaml");
+const MONITORING_NAMESPACE: &str =
+    "{apiVersion: v1, kind: Namespace, metadata: {name: monitoring}}";
+
+/// What renders `deploy/`: a program and what it is given.
+type Rendering = (&'static str, &'static [&'static str]);
+
+const CHART: &str = "deploy/helm/callsign";
+const RENDERED: &[Rendering] = &[
+    ("KUBECTL", &["kustomize", "deploy"]),
+    ("KUBECTL", &["kustomize", "tests/deploy/snapshot"]),
+    NODE_LOCAL,
+    ("HELM", &["template", CHART]),
     (
-        "kustomize",
-        include_str!("../../deploy/golden/kustomize.yaml"),
+        "HELM",
+        &[
+            "template",
+            CHART,
+            "-f",
+            "deploy/helm/callsign/values-kube-dns.yaml",
+        ],
     ),
     (
-        "the chart with its own values",
-        include_str!("../../deploy/golden/chart-default.yaml"),
+        "HELM",
+        &["template", CHART, "-f", "tests/deploy/values/bare.yaml"],
     ),
     (
-        "the chart with everything",
-        include_str!("../../deploy/golden/chart-everything.yaml"),
+        "HELM",
+        &[
+            "template",
+            CHART,
+            "-f",
+            "tests/deploy/values/everything.yaml",
+        ],
     ),
+    (
+        "HELM",
+        &[
+            "template",
+            CHART,
+            "-f",
+            "tests/deploy/values/monitoring.yaml",
+        ],
+    ),
+    HPA,
 ];
+const NODE_LOCAL: Rendering = ("KUBECTL", &["kustomize", "deploy/node-local"]);
+const HPA: Rendering = (
+    "HELM",
+    &[
+        "template",
+        CHART,
+        "-f",
+        "tests/deploy/values/coredns-chart.yaml",
+    ],
+);
 
 /// The API server takes each object, and knows each of its fields.
 pub(super) fn manifests(world: &mut World) -> Result<(), String> {
-    for (what, text) in RENDERED {
-        for object in objects(text)? {
-            world
-                .api
-                .would_apply(&object)
-                .map_err(|problem| format!("{what}: {problem}"))?;
+    world.api.apply(MONITORING)?;
+    world.api.apply(MONITORING_NAMESPACE)?;
+    for kind in ["PrometheusRule", "ServiceMonitor"] {
+        until(|| world.api.list(kind, "").err())?;
+    }
+    let mut seen = BTreeSet::new();
+    for (program, arguments) in RENDERED {
+        let text = tool(world, program, arguments, "")?;
+        for object in objects(&text)? {
+            let taken = world.api.would_apply(&object);
+            taken.map_err(|problem| format!("{arguments:?}: {problem}"))?;
+            seen.insert(Place::of(&object).kind.to_owned());
         }
     }
-    Ok(())
+    for kind in ["DaemonSet", "HorizontalPodAutoscaler", "PrometheusRule"] {
+        if !seen.contains(kind) {
+            return Err(format!("no {kind} was rendered"));
+        }
+    }
+    unknown_is_seen(world)?;
+    for definition in objects(MONITORING)? {
+        world.api.delete(Place::of(&definition))?;
+    }
+    world.api.delete(Place::new("Namespace", "", "monitoring"))
+}
+
+/// A field that the definitions do not know is an error: they say what they are to.
+fn unknown_is_seen(world: &World) -> Result<(), String> {
+    let rule = json!({"alert": "No", "expr": "vector(1)", "summary": "in the wrong place"});
+    let rules = json!({
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "wrong", "namespace": "monitoring"},
+        "spec": {"groups": [{"name": "wrong", "rules": [rule]}]},
+    });
+    // Not applied: the answer to that would be a 500, which is tried again for a minute.
+    let path = Place::of(&rules).collection()? + "?dryRun=All&fieldValidation=Strict";
+    match world.api.post(&path, &rules) {
+        Err(problem) if problem.contains("summary") => Ok(()),
+        other => Err(format!("a rule with an unknown field: {other:?}")),
+    }
 }
 
 /// As the README has it, with the tools that people use.
 pub(super) fn by_hand(world: &mut World) -> Result<(), String> {
     let manifests = tool(world, "KUBECTL", &["kustomize", "deploy"], "")?;
-    tool(world, "KUBECTL", &["apply", "-f", "-"], &manifests)?;
+    tool(world, "KUBECTL", APPLY, &manifests)?;
     runs(world, &manifests)?;
+    with_snapshot(world)?;
     let kube_dns = "kube-dns.kube-system.svc.cluster.local.";
     world.expect(View::Verified, &[(kube_dns, "A", "10.96.0.10")])?;
-    let chart = tool(world, "HELM", &["template", "deploy/helm/callsign"], "")?;
-    tool(world, "KUBECTL", &["apply", "-f", "-"], &chart)?;
+    on_each_node(world)?;
+    let chart = tool(world, "HELM", &["template", CHART], "")?;
+    tool(world, "KUBECTL", APPLY, &chart)?;
     runs(world, &chart)?;
     world.agree(&["kube-system", "default"], Depth::Brief)?;
-    let delete = ["delete", "--wait=false", "-f", "-"];
-    tool(world, "KUBECTL", &delete, &chart).map(drop)
+    // In place: what a Deployment selects cannot change.
+    let upgraded = tool(world, HPA.0, HPA.1, "")?;
+    tool(world, "KUBECTL", APPLY, &upgraded)?;
+    tool(world, "KUBECTL", DELETE, &(upgraded + "\n---\n" + &chart)).map(drop)
+}
+
+const APPLY: &[&str] = &["apply", "-f", "-"];
+const DELETE: &[&str] = &["delete", "--wait=false", "--ignore-not-found", "-f", "-"];
+
+/// The patch of the docs, for a Deployment of CoreDNS's.
+fn with_snapshot(world: &World) -> Result<(), String> {
+    let file = "--patch-file=deploy/snapshot/deployment.yaml";
+    let arguments = ["-n", "kube-system", "patch", "deployment", "coredns", file];
+    tool(world, "KUBECTL", &arguments, "")?;
+    let deployment = Place::new("Deployment", "kube-system", "coredns");
+    let pod = world.api.get(deployment)?["spec"]["template"]["spec"].take();
+    let container = &pod["containers"][0];
+    let path = "/var/lib/callsign/state";
+    let wanted = json!([{"name": "CALLSIGN_SNAPSHOT", "value": path}]);
+    let mounts = container["volumeMounts"].as_array().map(Vec::len);
+    match container["env"] == wanted && mounts == Some(2) {
+        true => Ok(()),
+        false => Err(format!("patched, the pods are {pod}")),
+    }
+}
+
+/// The DaemonSet wants a pod on the node that there is.
+fn on_each_node(world: &World) -> Result<(), String> {
+    let manifests = tool(world, NODE_LOCAL.0, NODE_LOCAL.1, "")?;
+    tool(world, "KUBECTL", APPLY, &manifests)?;
+    let place = Place::new("DaemonSet", "kube-system", "node-local-dns");
+    until(|| match world.api.get(place) {
+        Ok(set) if set["status"]["desiredNumberScheduled"] == 1 => None,
+        Ok(set) => Some(format!("the DaemonSet is {}", set["status"])),
+        Err(problem) => Some(problem),
+    })?;
+    tool(world, "KUBECTL", DELETE, &manifests).map(drop)
 }
 
 /// What a program prints that a variable names, given this.
@@ -147,15 +259,10 @@ fn pods(world: &World, namespace: &str, deployment: &Value) -> Result<Vec<Value>
     Ok(found)
 }
 
-/// The objects of a text, but for those of the Prometheus operator, which is not there.
 fn objects(text: &str) -> Result<Vec<Value>, String> {
     let objects: Vec<Option<Value>> =
         serde_saphyr::from_multiple(text).map_err(|error| error.to_string())?;
-    let of_cluster = |object: &Value| {
-        let version = object["apiVersion"].as_str();
-        !version.is_some_and(|version| version.starts_with("monitoring.coreos.com/"))
-    };
-    Ok(objects.into_iter().flatten().filter(of_cluster).collect())
+    Ok(objects.into_iter().flatten().collect())
 }
 
 /// Without its rights a server knows nothing and says so; with them it needs no new start.

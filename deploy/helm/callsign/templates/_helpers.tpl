@@ -77,6 +77,21 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{- /* Resources without what was set to null: values for the coredns chart take its CPU limit away in
+       this way, and the API server takes a null for 0. */ -}}
+{{- define "coredns.resources" -}}
+{{- $all := dict -}}
+{{- range $part, $amounts := . -}}
+{{- if kindIs "map" $amounts -}}
+{{- range $name, $amount := $amounts -}}
+{{- if kindIs "invalid" $amount }}{{ $amounts = omit $amounts $name }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $all $part $amounts -}}
+{{- end -}}
+{{- toYaml $all -}}
+{{- end -}}
+
 {{- /* The port of an HTTP endpoint: what follows the last colon of the plugin's parameters. Call
        with (list $ PLUGIN PORT). */ -}}
 {{- define "coredns.httpPort" -}}
