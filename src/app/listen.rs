@@ -347,15 +347,16 @@ impl Listeners {
             .filter_map(|key| self.active.remove(key))
             .collect();
         if !gone.is_empty() {
-            tokio::spawn(async move { stop_all(gone, most).await });
+            let tasks = self.tasks.clone();
+            tokio::spawn(async move { stop_all(gone, most, &tasks).await });
         }
     }
 
     /// Answers until nobody has asked for a second, at most for `most`; then lets go, and waits for what
-    /// is under way on streams, at most for `most` too.
+    /// is under way, at most for `most` too.
     pub async fn drain(&mut self, most: Duration) {
         let active = std::mem::take(&mut self.active).into_values().collect();
-        stop_all(active, most).await;
+        stop_all(active, most, &self.tasks).await;
         self.tasks.close();
         let _ = tokio::time::timeout(most, self.tasks.wait()).await;
     }
@@ -368,7 +369,8 @@ impl Listeners {
     }
 }
 
-async fn stop_all(active: Vec<Active>, most: Duration) {
+/// What is under way then is left to `tasks`.
+async fn stop_all(active: Vec<Active>, most: Duration, tasks: &TaskTracker) {
     let deadline = Instant::now() + most;
     let received = || -> u64 { active.iter().map(Active::received).sum() };
     let (mut seen, mut quiet) = (received(), 0);
@@ -380,5 +382,5 @@ async fn stop_all(active: Vec<Active>, most: Duration) {
     }
     active.iter().for_each(|one| one.stop.cancel());
     let udp = active.into_iter().filter_map(|one| one.udp);
-    futures_util::future::join_all(udp.map(UdpThreads::stop)).await;
+    udp.for_each(|udp| drop(tasks.spawn(udp.stop())));
 }

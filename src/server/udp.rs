@@ -20,6 +20,7 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, Sockaddr
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use super::{Arrival, Handled, Server};
 use crate::chain::BoxFuture;
@@ -49,6 +50,8 @@ pub struct UdpListener {
     received: AtomicU64,
     /// Replies that are waited for.
     awaited: AtomicUsize,
+    /// What waits for them.
+    tasks: TaskTracker,
 }
 
 impl UdpListener {
@@ -61,6 +64,7 @@ impl UdpListener {
             stopping: AtomicBool::new(false),
             received: AtomicU64::new(0),
             awaited: AtomicUsize::new(0),
+            tasks: TaskTracker::new(),
         })
     }
 
@@ -68,6 +72,12 @@ impl UdpListener {
     #[must_use]
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all replies that are waited for have been sent. No worker runs any more.
+    pub async fn drained(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Whether nothing is left to answer on a socket that was stopped: it gives what it has
@@ -85,7 +95,7 @@ impl UdpListener {
     ) {
         self.awaited.fetch_add(awaited.len(), Ordering::Relaxed);
         let listener = self.clone();
-        self.runtime.spawn(async move {
+        let waiting = async move {
             let awaited = awaited.into_iter();
             let awaited = awaited.map(|(reply, peer)| async move { (reply.await, peer) });
             let mut awaited: FuturesUnordered<_> = awaited.collect();
@@ -95,7 +105,8 @@ impl UdpListener {
                     to(reply, peer, others);
                 }
             }
-        });
+        };
+        self.tasks.spawn_on(waiting, &self.runtime);
     }
 }
 

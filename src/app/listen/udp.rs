@@ -73,7 +73,7 @@ impl UdpThreads {
         self.listener.received()
     }
 
-    /// Answers what the sockets have received, and lets go of them.
+    /// Lets go of the sockets, and answers what they have received.
     pub(super) async fn stop(self) {
         self.stoppers.iter().for_each(Stopper::stop);
         let threads = self.threads;
@@ -84,6 +84,7 @@ impl UdpThreads {
             });
         })
         .await;
+        self.listener.drained().await;
     }
 }
 

@@ -40,8 +40,8 @@ use question::Questions;
 use writer::{Fault, Writer};
 
 const SECONDS: u64 = 8;
-/// Fewer answers than this prove nothing.
-const LEAST: u64 = 500;
+/// How much longer a slow machine may take to prove enough.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How the cluster begins.
 const OBJECTS: &str = "namespace a\nnamespace bb";
 
@@ -59,10 +59,6 @@ struct Served {
 struct Tally {
     /// Over UDP and TCP.
     answers: u64,
-    /// Those over UDP and TCP that were held against each other.
-    pairs: u64,
-    /// Pairs of which the one over UDP was cut.
-    cut: u64,
     /// Without a socket.
     calls: u64,
 }
@@ -221,8 +217,11 @@ fn churn(seed: u64, time: Duration, fault: Option<Fault>) -> Result<Tally, Strin
         scope.spawn(|| listening.worker.run().unwrap());
         let [one, other] = askers.map(|asker| scope.spawn(|| asker.run()));
         let asking = [one, other, scope.spawn(|| caller.run())];
-        let is_enough = || Instant::now() >= end && history.least() >= LEAST;
-        while !is_enough() && !asking.iter().any(|asking| asking.is_finished()) {
+        let is_over = || match Instant::now() {
+            now if now < end => false,
+            now => history.is_enough() || now >= end + PATIENCE,
+        };
+        while !is_over() && !asking.iter().any(|asking| asking.is_finished()) {
             writer.step();
         }
         history.end();
@@ -237,11 +236,9 @@ fn churn(seed: u64, time: Duration, fault: Option<Fault>) -> Result<Tally, Strin
         // A panic is the test's own.
         let tally = tally.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         sum.answers += tally.answers;
-        sum.pairs += tally.pairs;
-        sum.cut += tally.cut;
         sum.calls += tally.calls;
     }
-    assert!(history.least() >= LEAST, "{sum:?}, {}", history.version());
+    assert!(history.is_enough(), "{sum:?}, {}", history.progress());
     Ok(sum)
 }
 
@@ -256,7 +253,6 @@ fn under_churn_no_answer_is_stale_or_torn() {
     let time = Duration::from_secs(setting("CHURN_SECONDS", SECONDS));
     let tally = churn(seed, time, None).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
     println!("seed {seed}: {tally:?}");
-    assert!(tally.pairs > 100 && tally.cut > 5, "{tally:?}");
 }
 
 /// A test that cannot fail proves nothing: the same with a fault in what is done for an event.

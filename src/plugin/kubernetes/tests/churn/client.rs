@@ -48,9 +48,7 @@ impl Asker<'_> {
             let tcp = self.ask(&asked, Way::Tcp)?;
             tally.answers += 2;
             if self.history.is_quiet_since(oldest) {
-                let is_cut = judge::pair(&asked, &udp, &tcp)?;
-                tally.pairs += 1;
-                tally.cut += u64::from(is_cut);
+                self.history.compared(judge::pair(&asked, &udp, &tcp)?);
             }
         }
         Ok(tally)

@@ -12,6 +12,12 @@ use crate::kubernetes::testkit::object;
 /// States that are remembered. An answer can be as old as the time that it took to come.
 const REMEMBERED: usize = 8192;
 
+/// Fewer changes, or answers to one of those who ask, prove nothing.
+const LEAST: u64 = 500;
+/// Fewer pairs prove nothing, nor fewer of which the answer over UDP was cut: one in some hundred is.
+const PAIRS: u64 = 100;
+const CUT: u64 = 6;
+
 /// Shared by the writer and by those who ask.
 pub(super) struct History {
     /// The change that has begun, and the one that has ended.
@@ -19,6 +25,10 @@ pub(super) struct History {
     ended: AtomicU64,
     /// Of each of the two who ask over sockets.
     answers: [AtomicU64; 2],
+    /// Of both, those over UDP and TCP that were held against each other; those of which the one over
+    /// UDP was cut.
+    pairs: AtomicU64,
+    cut: AtomicU64,
     /// Of who asks by calls: how often he has asked all that he asks.
     rounds: AtomicU64,
     is_over: AtomicBool,
@@ -38,6 +48,8 @@ impl History {
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             answers: Default::default(),
+            pairs: AtomicU64::new(0),
+            cut: AtomicU64::new(0),
             rounds: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
             states: Mutex::new([(0, Arc::new(oracle))].into()),
@@ -102,10 +114,23 @@ impl History {
         self.answers[who].fetch_add(1, SeqCst);
     }
 
-    /// The number of changes, or that of answers of one of those who ask, where that is smaller.
-    pub(super) fn least(&self) -> u64 {
+    /// Two answers were held against each other.
+    pub(super) fn compared(&self, is_cut: bool) {
+        self.pairs.fetch_add(1, SeqCst);
+        self.cut.fetch_add(u64::from(is_cut), SeqCst);
+    }
+
+    /// Whether so much has been changed and asked that it proves something.
+    pub(super) fn is_enough(&self) -> bool {
         let answers = self.answers.iter().map(|count| count.load(SeqCst));
-        answers.fold(self.version(), u64::min)
+        let least = answers.fold(self.version(), u64::min);
+        least >= LEAST && self.pairs.load(SeqCst) >= PAIRS && self.cut.load(SeqCst) >= CUT
+    }
+
+    pub(super) fn progress(&self) -> String {
+        let (changes, answers) = (self.version(), &self.answers);
+        let (pairs, cut) = (&self.pairs, &self.cut);
+        format!("{changes} changes, answers: {answers:?}, pairs: {pairs:?}, cut: {cut:?}")
     }
 
     fn all_answers(&self) -> u64 {
