@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -183,16 +184,20 @@ async fn endpoints_of_one_address_share_a_socket() {
     );
 }
 
-/// A port that is free now. Another process may take it before the test does; the kernel hands
-/// out ports in turn, so that is not to be expected.
-async fn free_port() -> u16 {
-    let listener = TcpListener::bind("[::]:0").await.unwrap();
-    listener.local_addr().unwrap().port()
+/// A port, and what keeps others from it: a socket that does not listen.
+fn free_port() -> (u16, Socket) {
+    let held = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+    held.set_only_v6(false).unwrap();
+    held.set_reuse_address(true).unwrap();
+    let any: SocketAddr = "[::]:0".parse().unwrap();
+    held.bind(&any.into()).unwrap();
+    let address = held.local_addr().unwrap().as_socket().unwrap();
+    (address.port(), held)
 }
 
 #[tokio::test]
 async fn a_single_address_beside_all_addresses_is_served_there_only() {
-    let port = free_port().await;
+    let (port, _held) = free_port();
     let (all, one) = (Page::new("/metrics", "all"), Page::new("/one", "one"));
     let _served = served(vec![
         endpoint(format!("127.0.0.1:{port}"), &one),
@@ -239,7 +244,7 @@ async fn a_reload_keeps_the_socket_and_swaps_the_service() {
 
 #[tokio::test]
 async fn a_reload_goes_from_one_address_to_all_and_back() {
-    let port = free_port().await;
+    let (port, _held) = free_port();
     let v4 = SocketAddr::from(([127, 0, 0, 1], port));
     let other = SocketAddr::from(([127, 0, 0, 2], port));
     let mut all = Endpoints::default();
@@ -270,7 +275,8 @@ async fn a_reload_goes_from_one_address_to_all_and_back() {
 #[tokio::test]
 async fn an_address_that_nothing_asks_for_is_closed() {
     let page = Page::new("/health", "OK");
-    let mut all = served(vec![endpoint("127.0.0.1:0", &page)]).await;
+    let (port, _held) = free_port();
+    let mut all = served(vec![endpoint(format!("127.0.0.1:{port}"), &page)]).await;
     let opened = all.bind(Vec::new()).await.unwrap();
     all.swap(opened);
     all.tasks.close();

@@ -13,8 +13,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// The most that is counted from one look to the next.
 const MOST: Duration = Duration::from_millis(100);
 
-/// A pause of this machine, or several together, after which the suite does not rely on a server's clocks.
-const STILL: Duration = Duration::from_millis(300);
+/// What is not counted of a pause of this machine, or of several together, after which the suite does
+/// not rely on a server's clocks: a single one lasted for 300 ms.
+const STILL: Duration = Duration::from_millis(200);
 
 /// The microseconds in which this process could run, so far.
 static AWAKE: LazyLock<&AtomicU64> = LazyLock::new(|| {

@@ -111,7 +111,9 @@ async fn shown() -> Shown {
     let upstream =
         ".:0 {\n    bind 127.0.0.1\n    hosts {\n        192.0.2.1 up.example\n    }\n}\n";
     let upstream = start(upstream.to_owned(), &Arc::default()).await;
-    let down = UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr();
+    // It hears only another, and keeps the port from others.
+    let down = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    down.connect(("127.0.0.2", 9)).unwrap();
     let corefile = format!(
         ".:0 {{
     bind 127.0.0.1
@@ -125,7 +127,7 @@ async fn shown() -> Shown {
     reload
 }}
 ",
-        down = down.unwrap(),
+        down = down.local_addr().unwrap(),
         up = upstream.addresses()[0],
     );
     let metrics = Arc::<Registry>::default();

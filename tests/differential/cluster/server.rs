@@ -101,8 +101,12 @@ impl Server {
         let world = Upstream::start()?;
         let script: Vec<String> = WORLD.trim().lines().map(str::to_owned).collect();
         world.script(&script)?;
-        let corefile = variant
-            .corefile
+        // A busy machine may take longer for it than servers wait, unless a variant says how long.
+        let mut corefile = variant.corefile.clone();
+        if !corefile.contains("startup_timeout") {
+            corefile = corefile.replace("endpoint @api", "endpoint @api\nstartup_timeout 60s");
+        }
+        let corefile = corefile
             .replace("@port", &port.port.to_string())
             .replace("@api", &api.url())
             .replace("@world", &world.address().to_string());

@@ -357,7 +357,7 @@ fn sources() -> [Variant; 5] {
             departures: &[UNCLOSED],
             ..options(
                 "a streamed list that is never closed",
-                "pods verified\n startup_timeout 15s",
+                "pods verified\n startup_timeout 30s",
             )
         },
         Variant {
