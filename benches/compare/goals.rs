@@ -67,13 +67,33 @@ pub(crate) fn verdicts(done: &[Done]) -> Vec<Verdict> {
             ),
             "sizes" => growth(work, 1.2, &mut all),
             "churn" => growth(work, 1.3, &mut all),
+            "intake" => intake(work, &mut all),
             "empty" => memory(work, "at most 12 MiB", 12.0, &mut all),
             "connections" => memory(work, "at most 4 KiB", 4.0, &mut all),
             _ => {}
         }
-        latency(work, &mut all);
+        if work.key != "intake" {
+            latency(work, &mut all);
+        }
     }
     all
+}
+
+/// Events a second of CPU, in which the questions' is too.
+pub(crate) fn events(round: &Round) -> f64 {
+    1e6 / round.cpu
+}
+
+fn intake(work: &Done, all: &mut Vec<Verdict>) {
+    let ours = find(work, Peer::Callsign).and_then(|ours| of(&ours.saturated, events));
+    all.extend(ours.map(|figure| Verdict {
+        goal: format!(
+            "{}: at least 25,000 for each second of CPU of callsign",
+            work.title
+        ),
+        figure,
+        is_met: figure >= 25_000.0,
+    }));
 }
 
 fn find(work: &Done, peer: Peer) -> Option<&Outcome> {

@@ -5,6 +5,7 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -19,6 +20,8 @@ const BATCH: usize = 32;
 const LONGEST: usize = 4096;
 /// How often what is lost is looked for.
 const LOOK: Duration = Duration::from_millis(100);
+/// Where questions are so far apart, the time between them is slept through.
+const APART: Duration = Duration::from_millis(1);
 /// How long the last answers are waited for.
 const LAST: Duration = Duration::from_millis(1100);
 
@@ -32,6 +35,8 @@ pub(crate) struct Load<'q> {
     /// Questions in flight of each, a power of two.
     pub(crate) window: u16,
     pub(crate) duration: Duration,
+    /// Set where nothing is to be asked any more.
+    pub(crate) until: Option<&'q AtomicBool>,
     /// Questions a second; as fast as they are answered where there is none.
     pub(crate) rate: Option<f64>,
     pub(crate) tcp: bool,
@@ -92,7 +97,8 @@ impl Load<'_> {
             now: start,
         };
         let (end, mut look) = (start + self.duration, start + LOOK);
-        while due.now < end {
+        let is_over = || self.until.is_some_and(|until| until.load(Relaxed));
+        while due.now < end && !is_over() {
             let mut idle = true;
             for (flow, slots) in &mut flows {
                 let sent = flow.send(slots, &mut due)?;
@@ -105,8 +111,10 @@ impl Load<'_> {
                     .for_each(|(_, slots)| slots.expire(due.now));
                 look = due.now + LOOK;
             }
-            if idle && due.step.is_none() {
-                wait(&flows, 5)?;
+            match due.step {
+                None if idle => wait(&flows, 5)?,
+                Some(step) if idle && step >= APART => wait(&flows, 1)?,
+                _ => {}
             }
         }
         finish(flows, start)

@@ -5,12 +5,14 @@ mod api;
 mod echo;
 mod goals;
 mod idle;
+mod intake;
 mod load;
 mod names;
 mod peer;
 mod plot;
 mod process;
 mod question;
+mod replay;
 mod report;
 mod slots;
 mod work;
@@ -130,6 +132,9 @@ fn works(run: &Run, bed: &Bed<'_>, rounds: Rounds) -> io::Result<Vec<Done>> {
     }
     if is_wanted("churn") {
         keep(work::churn(bed, rounds))?;
+    }
+    if is_wanted("intake") {
+        keep(intake::intake(bed, rounds))?;
     }
     if is_wanted("connections") {
         keep(work::connections(bed))?;

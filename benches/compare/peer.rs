@@ -128,15 +128,30 @@ impl Bed<'_> {
         watched: bool,
         question: &Question,
     ) -> io::Result<Server> {
-        let port = free_port()?;
         let is_watched = peer == Peer::CoreDns || (peer == Peer::Callsign && watched);
         let api = is_watched.then(|| Api::start(services)).transpose()?;
+        let address = api.as_ref().map(|api| api.address);
+        let mut server = self.launch(peer, role, services, address, question)?;
+        server.api = api;
+        Ok(server)
+    }
+
+    /// The same with an API server that is there, or none.
+    pub(crate) fn launch(
+        &self,
+        peer: Peer,
+        role: Role,
+        services: u32,
+        api: Option<SocketAddr>,
+        question: &Question,
+    ) -> io::Result<Server> {
+        let port = free_port()?;
         let plan = Plan {
             bed: self,
             role,
             services,
             port,
-            api: api.as_ref().map(|api| api.address),
+            api,
         };
         let arguments = plan.arguments(peer)?;
         let log = match role {
@@ -149,7 +164,7 @@ impl Bed<'_> {
             peer,
             process: Process::start(program, &arguments, log, self.cpu)?,
             address: (Ipv4Addr::LOCALHOST, port).into(),
-            api,
+            api: None,
         };
         server.wait(question)?;
         Ok(server)
@@ -164,6 +179,7 @@ impl Server {
             flows: 1,
             window: 1,
             duration: Duration::from_millis(50),
+            until: None,
             rate: None,
             tcp: false,
             echo: self.peer == Peer::Echo,

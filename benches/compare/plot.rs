@@ -18,9 +18,14 @@ struct Bar {
     is_ours: bool,
 }
 
+/// The works that count answers.
+fn of_answers(done: &[Done]) -> impl Iterator<Item = &Done> {
+    done.iter().filter(|work| work.key != "intake")
+}
+
 /// CPU time for an answer at saturation, user and kernel apart.
 pub(crate) fn cpu(done: &[Done]) -> String {
-    let groups = done.iter().map(|work| {
+    let groups = of_answers(done).map(|work| {
         let bars = work.outcomes.iter().filter_map(|outcome| {
             let total = of(&outcome.saturated, |round| round.cpu)?;
             let user = of(&outcome.saturated, |round| round.user)?;
@@ -41,7 +46,7 @@ pub(crate) fn cpu(done: &[Done]) -> String {
 
 /// The time to an answer at a steady rate: p50, p99.
 pub(crate) fn latency(done: &[Done]) -> String {
-    let groups = done.iter().map(|work| {
+    let groups = of_answers(done).map(|work| {
         let bars = work.outcomes.iter().filter_map(|outcome| {
             let [p50, p99] = [
                 of(&outcome.paced, |round| round.quantiles[0])?,

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::goals::{self, of, ratio};
 use super::peer::Peer;
-use super::work::{Done, Outcome, Round, Rounds};
+use super::work::{Done, Outcome, Round, Rounds, median};
 
 /// Everything that was done, as one page.
 pub(crate) fn page(done: &[Done], rounds: Rounds) -> String {
@@ -54,6 +54,9 @@ pub(crate) fn table(work: &Done) -> String {
         }
         return text;
     }
+    if work.key == "intake" {
+        return text + &intake(work);
+    }
     text += "| server | CPU us | user | kernel | answers a second | by echo | by CoreDNS | wrong | lost | resident, MiB |\n";
     text += "|---|---|---|---|---|---|---|---|---|---|\n";
     for outcome in &work.outcomes {
@@ -78,6 +81,46 @@ pub(crate) fn table(work: &Done) -> String {
     }
     if let Some(pace) = work.pace {
         text += &steady(work, pace);
+    }
+    text
+}
+
+/// Events, and what is left of their CPU without that of as many answers at rest.
+fn intake(work: &Done) -> String {
+    let mut text = String::from(
+        "| server | events a second of CPU | by CoreDNS | events a second | CPU us an event | user | without answers | CPU us an answer, at rest | p50 us | p99 us | wrong | lost | resident, MiB |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    let coredns = work
+        .outcomes
+        .iter()
+        .find(|outcome| outcome.peer == Peer::CoreDns);
+    for outcome in &work.outcomes {
+        let figure = |figure, digits| number(of(&outcome.saturated, figure), digits);
+        let by =
+            coredns.and_then(|other| ratio(&outcome.saturated, &other.saturated, goals::events));
+        let rounds = outcome.saturated.iter().zip(&outcome.paced);
+        let net = rounds.map(|(round, rest)| round.cpu - round.answers * rest.cpu);
+        _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} |",
+            outcome.name,
+            figure(goals::events, 0),
+            number(by, 2),
+            figure(|round| round.rate, 0),
+            figure(|round| round.cpu, 2),
+            figure(|round| round.user, 2),
+            number(median(net), 2),
+            number(of(&outcome.paced, |round| round.cpu), 2),
+            figure(|round| round.quantiles[0], 0),
+            figure(|round| round.quantiles[1], 0),
+            sum(outcome, |round| round.wrong),
+            sum(outcome, |round| round.lost),
+            outcome.resident,
+        );
+        if let Some(example) = &outcome.example {
+            eprintln!("{}: {}: wrong: {example}", work.title, outcome.name);
+        }
     }
     text
 }

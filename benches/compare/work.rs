@@ -135,6 +135,8 @@ pub(crate) struct Round {
     pub(crate) rate: f64,
     pub(crate) wrong: u64,
     pub(crate) lost: u64,
+    /// Answers for each event, where what is counted is events.
+    pub(crate) answers: f64,
     /// Microseconds: p50, p99, p99.9.
     pub(crate) quantiles: [f64; 3],
 }
@@ -171,35 +173,53 @@ pub(crate) struct Rounds {
 }
 
 /// A server in a work.
-struct Entrant {
-    server: Server,
+pub(crate) struct Entrant {
+    pub(crate) server: Server,
     questions: Vec<Question>,
     tcp: bool,
-    outcome: Outcome,
+    pub(crate) outcome: Outcome,
 }
 
 impl Entrant {
-    fn load(&self, duration: Duration, rate: Option<f64>) -> Load<'_> {
+    pub(crate) fn new(server: Server, questions: Vec<Question>, tcp: bool) -> Self {
+        let outcome = Outcome {
+            name: server.peer.name().to_owned(),
+            peer: server.peer,
+            saturated: Vec::new(),
+            paced: Vec::new(),
+            resident: 0.0,
+            example: None,
+        };
+        Self {
+            server,
+            questions,
+            tcp,
+            outcome,
+        }
+    }
+
+    pub(crate) fn load(&self, duration: Duration, rate: Option<f64>) -> Load<'_> {
         Load {
             server: self.server.address,
             questions: &self.questions,
             flows: FLOWS,
             window: if rate.is_some() { WIDE } else { WINDOW },
             duration,
+            until: None,
             rate,
             tcp: self.tcp,
             echo: self.server.peer == Peer::Echo,
         }
     }
 
-    fn round(&mut self, duration: Duration, rate: Option<f64>) -> io::Result<Round> {
+    pub(crate) fn round(&mut self, duration: Duration, rate: Option<f64>) -> io::Result<Round> {
         let before = self.server.process.cpu();
         let mut tally = self.load(duration, rate).run()?;
         let (total, user) = self.server.process.cpu().since(before);
         Ok(self.judge(&mut tally, total, user))
     }
 
-    fn judge(&mut self, tally: &mut Tally, total: f64, user: f64) -> Round {
+    pub(crate) fn judge(&mut self, tally: &mut Tally, total: f64, user: f64) -> Round {
         if self.outcome.example.is_none() {
             self.outcome.example = tally.example.take();
         }
@@ -210,6 +230,7 @@ impl Entrant {
             rate: tally.answered as f64 / tally.elapsed.as_secs_f64(),
             wrong: tally.wrong,
             lost: tally.lost,
+            answers: 1.0,
             quantiles: [0.5, 0.99, 0.999].map(|part| tally.quantile(part)),
         }
     }
@@ -355,20 +376,7 @@ fn enter(
         .first()
         .ok_or_else(|| io::Error::other("no question"))?;
     let server = bed.start(peer, role, services, watched, first)?;
-    let outcome = Outcome {
-        name: peer.name().to_owned(),
-        peer,
-        saturated: Vec::new(),
-        paced: Vec::new(),
-        resident: 0.0,
-        example: None,
-    };
-    let entrant = Entrant {
-        server,
-        questions,
-        tcp,
-        outcome,
-    };
+    let entrant = Entrant::new(server, questions, tcp);
     // Each name is asked once or more before anything counts.
     entrant.load(Duration::from_millis(500), None).run()?;
     Ok(entrant)
@@ -389,7 +397,12 @@ fn take_turns(
     Ok(())
 }
 
-fn end(key: &'static str, title: &'static str, entrants: Vec<Entrant>, pace: Option<f64>) -> Done {
+pub(crate) fn end(
+    key: &'static str,
+    title: &'static str,
+    entrants: Vec<Entrant>,
+    pace: Option<f64>,
+) -> Done {
     let outcomes = entrants.into_iter().map(|entrant| {
         let mut outcome = entrant.outcome;
         outcome.resident = entrant.server.process.resident();
