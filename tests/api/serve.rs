@@ -31,9 +31,12 @@ enum Order {
 
 /// An authority, and a certificate of it for this server.
 pub(super) struct Identity {
-    authority: String,
+    authority: CertifiedIssuer<'static, KeyPair>,
     config: Arc<ServerConfig>,
 }
+
+/// What this server is reached by.
+const NAMES: &[&str] = &["127.0.0.1", "localhost"];
 
 impl Api {
     /// Serves HTTP on a port from the kernel.
@@ -67,16 +70,24 @@ impl Api {
     pub(crate) fn authority(&self) -> String {
         let state = self.state();
         let identity = state.identity.as_ref();
-        identity
-            .unwrap_or_else(|| panic!("no TLS"))
-            .authority
-            .clone()
+        identity.unwrap_or_else(|| panic!("no TLS")).authority.pem()
     }
 
     /// From here on another authority has signed this server's certificate. Connections go on.
     pub(crate) fn rotate_authority(&self) {
         let identity = Identity::new();
         self.change(|state| state.identity = Some(identity));
+    }
+
+    /// From here on this server's certificate, of the same authority, is for another name, or again for
+    /// the right ones. Connections go on.
+    pub(crate) fn certify(&self, other: Option<&str>) {
+        let other = other.as_ref().map(std::slice::from_ref);
+        self.change(|state| {
+            let identity = state.identity.take();
+            let authority = identity.unwrap_or_else(|| panic!("no TLS")).authority;
+            state.identity = Some(Identity::of(authority, other.unwrap_or(NAMES)));
+        });
     }
 }
 
@@ -199,14 +210,22 @@ async fn http(
 
 impl Identity {
     fn new() -> Self {
-        let make = || -> Result<Self, Box<dyn std::error::Error>> {
+        let make = || {
             let mut params = CertificateParams::new(Vec::new())?;
             let name = rand::random::<u64>().to_string();
             params.distinguished_name.push(DnType::CommonName, name);
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+            CertifiedIssuer::self_signed(params, KeyPair::generate()?)
+        };
+        let authority = make().unwrap_or_else(|error: rcgen::Error| panic!("no CA: {error}"));
+        Self::of(authority, NAMES)
+    }
+
+    /// A certificate of this authority for these names.
+    fn of(authority: CertifiedIssuer<'static, KeyPair>, names: &[&str]) -> Self {
+        let make = || -> Result<_, Box<dyn std::error::Error>> {
             let key = KeyPair::generate()?;
-            let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             let config = ServerConfig::builder_with_provider(provider)
@@ -216,11 +235,9 @@ impl Identity {
                     vec![certificate.der().clone()],
                     PrivateKeyDer::try_from(key.serialize_der())?,
                 )?;
-            Ok(Self {
-                authority: authority.pem(),
-                config: Arc::new(config),
-            })
+            Ok(Arc::new(config))
         };
-        make().unwrap_or_else(|error| panic!("no certificate: {error}"))
+        let config = make().unwrap_or_else(|error| panic!("no certificate: {error}"));
+        Self { authority, config }
     }
 }

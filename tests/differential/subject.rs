@@ -32,10 +32,20 @@ const STRANGE: &[&str] = &[
 pub(crate) struct Subject {
     /// True of CoreDNS: its answers are the expectations, callsign's departures are left out.
     pub(crate) is_coredns: bool,
+    /// What it is started by, with its arguments; mostly nothing.
+    starter: Vec<OsString>,
     program: PathBuf,
 }
 
 impl Subject {
+    /// The same, started by a program that becomes it: that is given these arguments, then the program
+    /// and its own.
+    #[allow(dead_code, reason = "the end-to-end suite runs servers as pods")]
+    pub(crate) fn by(mut self, starter: &[&Path]) -> Self {
+        self.starter = starter.iter().map(|word| (*word).into()).collect();
+        self
+    }
+
     /// The subject that `SUBJECT` names; callsign where it is not set.
     pub(crate) fn from_environment() -> Result<Self, String> {
         Self::named(&std::env::var("SUBJECT").unwrap_or_else(|_| "callsign".to_owned()))
@@ -49,11 +59,13 @@ impl Subject {
                     .unwrap_or_else(|| env!("CARGO_BIN_EXE_callsign").into());
                 Ok(Self {
                     is_coredns: false,
+                    starter: Vec::new(),
                     program: program.into(),
                 })
             }
             "coredns" => Ok(Self {
                 is_coredns: true,
+                starter: Vec::new(),
                 program: coredns()?,
             }),
             _ => Err(format!("SUBJECT is `{name}`, expected coredns or callsign")),
@@ -105,7 +117,13 @@ impl Process {
         arguments: &[String],
         environment: &[(String, String)],
     ) -> Result<Self, String> {
-        let mut command = Command::new(&subject.program);
+        let program = subject.program.as_os_str();
+        let mut words = subject.starter.iter().map(OsString::as_os_str);
+        let mut command = Command::new(words.next().unwrap_or(program));
+        command.args(words);
+        if !subject.starter.is_empty() {
+            command.arg(program);
+        }
         STRANGE.iter().for_each(|name| _ = command.env_remove(name));
         let mut child = command
             .args(["-conf", "Corefile"])

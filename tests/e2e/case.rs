@@ -1,13 +1,17 @@
 //! The tests, each with the sentence that it holds.
 
+mod access;
 mod change;
 mod conformance;
 mod deploy;
 mod fault;
 mod imports;
+mod outside;
 mod random;
 mod running;
 mod service;
+pub(crate) mod silence;
+mod snapshot;
 
 use crate::world::World;
 
@@ -22,6 +26,11 @@ pub(crate) struct Case {
 /// All tests, in the order in which they are run. Those of faults come last: they leave a control
 /// plane behind that has been through much.
 pub(crate) const ALL: &[Case] = &[
+    // It takes minutes: what comes of it is seen below.
+    Case {
+        name: "the way to the API server falls silent, while other tests run",
+        run: silence::begin,
+    },
     Case {
         name: "the zone's own names",
         run: service::zone,
@@ -63,6 +72,26 @@ pub(crate) const ALL: &[Case] = &[
         run: change::namespace,
     },
     Case {
+        name: "names outside: what a load balancer gives, changes and takes back",
+        run: outside::names,
+    },
+    Case {
+        name: "search lists that are walked for a pod, which moves",
+        run: outside::walked,
+    },
+    Case {
+        name: "a server that runs as a pod, by its ServiceAccount and kubeadm's Corefile",
+        run: access::pod,
+    },
+    Case {
+        name: "client certificates, by endpoint and by a context of a kubeconfig",
+        run: access::certificates,
+    },
+    Case {
+        name: "certificates that do not match, until they do",
+        run: access::mismatched,
+    },
+    Case {
         name: "how long changes of endpoints took until they were told, as metrics",
         run: running::programming,
     },
@@ -87,6 +116,11 @@ pub(crate) const ALL: &[Case] = &[
         name: "what Kubernetes' own conformance tests ask of DNS",
         run: conformance::tests,
     },
+    // Before rights are taken away and the API server with them.
+    Case {
+        name: "what changed behind a way that fell silent is known after 95 seconds at most",
+        run: silence::end,
+    },
     Case {
         name: "deploy/ by kubectl, and its chart by helm",
         run: deploy::by_hand,
@@ -106,6 +140,10 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: "servers that start before the API server",
         run: fault::started_without,
+    },
+    Case {
+        name: "a snapshot: right answers half a second after a start without the API server",
+        run: snapshot::start,
     },
     Case {
         name: "changes that nobody sees: the watch comes back to a history that is gone",

@@ -18,6 +18,7 @@ mod world;
 #[path = "../differential"]
 #[allow(dead_code, reason = "the differential suite uses the rest")]
 mod differential {
+    pub(crate) mod awake;
     pub(crate) mod connection;
     pub(crate) mod http;
     pub(crate) mod port;
@@ -34,7 +35,7 @@ mod differential {
         pub(crate) mod raw;
     }
 }
-use differential::{connection, port, subject, wire};
+use differential::{awake, connection, port, subject, wire};
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -74,6 +75,7 @@ fn suite(filters: &[String]) -> Result<bool, String> {
         return Err(format!("no test fits {filters:?}"));
     }
     let mut world = World::start()?;
+    println!("SEED={}", world.seed);
     let mut failures = 0;
     for case in &selected {
         let started = Instant::now();

@@ -23,13 +23,25 @@ pub(crate) struct Trouble {
     pub(crate) delay: Duration,
     /// Each connection is cut so long after it began.
     pub(crate) cut: Option<Duration>,
+    /// What is sent is kept until this is over, on all connections.
+    pub(crate) hold: bool,
+}
+
+/// What is done, and what has been done once.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    trouble: Trouble,
+    /// How often all connections were cut.
+    cuts: usize,
+    /// How often all connections were forgotten.
+    losses: usize,
 }
 
 /// A proxy; it ends with the runtime.
 pub(crate) struct Proxy {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    trouble: watch::Sender<Trouble>,
+    state: watch::Sender<State>,
 }
 
 impl Proxy {
@@ -40,7 +52,10 @@ impl Proxy {
             .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
             .map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let (sender, receiver) = watch::channel(trouble);
+        let (sender, receiver) = watch::channel(State {
+            trouble,
+            ..State::default()
+        });
         api.runtime.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(pass(client, to, receiver.clone()));
@@ -48,18 +63,30 @@ impl Proxy {
         });
         Ok(Self {
             address,
-            trouble: sender,
+            state: sender,
         })
     }
 
     /// Sets what is done from now on, to connections that there are too.
     pub(crate) fn set(&self, trouble: Trouble) {
-        self.trouble.send_replace(trouble);
+        self.state.send_modify(|state| state.trouble = trouble);
+    }
+
+    /// Cuts all connections that there are. New ones are served.
+    pub(crate) fn cut(&self) {
+        self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// Forgets all connections that there are, and tells neither side: nothing comes through any more.
+    /// New ones are served.
+    pub(crate) fn forget(&self) {
+        self.state.send_modify(|state| state.losses += 1);
     }
 }
 
 /// Passes on what both sides send, until one ends or the connection is to be cut.
-async fn pass(client: TcpStream, to: SocketAddr, trouble: watch::Receiver<Trouble>) {
+async fn pass(client: TcpStream, to: SocketAddr, state: watch::Receiver<State>) {
+    let born = *state.borrow();
     let Ok(server) = TcpStream::connect(to).await else {
         return;
     };
@@ -67,9 +94,13 @@ async fn pass(client: TcpStream, to: SocketAddr, trouble: watch::Receiver<Troubl
     let (from_server, to_server) = server.into_split();
     let began = Arc::new(tokio::time::Instant::now());
     let end = async {
-        let mut changes = trouble.clone();
+        let mut changes = state.clone();
         loop {
-            let cut = changes.borrow_and_update().cut;
+            let State { trouble, cuts, .. } = *changes.borrow_and_update();
+            if cuts != born.cuts {
+                return;
+            }
+            let cut = trouble.cut;
             let ends = async {
                 match cut {
                     Some(cut) => tokio::time::sleep_until(*began + cut).await,
@@ -83,8 +114,8 @@ async fn pass(client: TcpStream, to: SocketAddr, trouble: watch::Receiver<Troubl
         }
     };
     tokio::select! {
-        () = one_way(from_client, to_server, trouble.clone()) => {}
-        () = one_way(from_server, to_client, trouble.clone()) => {}
+        () = one_way(from_client, to_server, state.clone(), born) => {}
+        () = one_way(from_server, to_client, state.clone(), born) => {}
         () = end => {}
     }
 }
@@ -92,11 +123,19 @@ async fn pass(client: TcpStream, to: SocketAddr, trouble: watch::Receiver<Troubl
 async fn one_way(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    trouble: watch::Receiver<Trouble>,
+    mut state: watch::Receiver<State>,
+    born: State,
 ) {
     let mut chunk = [0; CHUNK];
-    while let Ok(length @ 1..) = from.read(&mut chunk).await {
-        let delay = trouble.borrow().delay;
+    loop {
+        let read = from.read(&mut chunk).await;
+        // That it has ended does not come through either.
+        let is_open = |state: &State| state.losses == born.losses && !state.trouble.hold;
+        let delay = match state.wait_for(is_open).await {
+            Ok(state) => state.trouble.delay,
+            Err(_) => return,
+        };
+        let Ok(length @ 1..) = read else { return };
         if !delay.is_zero() {
             sleep(delay).await;
         }

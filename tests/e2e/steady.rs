@@ -11,7 +11,7 @@ use crate::world::{World, ask};
 
 /// The names: of a Service with an address, of one with endpoints, of a pod, and one that does not
 /// exist.
-const NAMES: &[(&str, &str, &str)] = &[
+pub(crate) const NAMES: &[(&str, &str, &str)] = &[
     ("web.steady.svc.cluster.local.", "A", "10.96.104.1"),
     (
         "headless.steady.svc.cluster.local.",

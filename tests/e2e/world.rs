@@ -1,7 +1,7 @@
 //! What a test has at hand: the API server, and both servers that watch it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use callsign::kubernetes::manifests::Options;
 use serde_json::json;
 
 use crate::api::{Api, Place};
+use crate::case::silence::Silence;
 use crate::differential::cluster::ask::{Depth, Pair, Sample};
 use crate::differential::cluster::compare::Compared;
 use crate::differential::cluster::data;
@@ -43,8 +44,13 @@ pub(crate) struct World {
     pub(crate) callsign: Server,
     /// How both servers see the cluster.
     pub(crate) views: &'static [View],
-    kubeconfig: PathBuf,
+    /// The options of `kubernetes` that say where the API server is.
+    pub(crate) access: String,
     settled: AtomicUsize,
+    /// Of random clusters, and of samples of questions.
+    pub(crate) seed: u64,
+    /// What goes on beside other tests.
+    pub(crate) silence: Option<Silence>,
 }
 
 impl World {
@@ -53,15 +59,17 @@ impl World {
         let plane = Plane::from_environment()?;
         let api = Api::connect(&plane.state("admin.kubeconfig"))?;
         kubelet::start(&api)?;
-        let kubeconfig = plane.state("dns.kubeconfig");
+        let access = access(&plane.state("dns.kubeconfig"));
         let world = Self {
-            coredns: Server::start("CoreDNS", View::ALL, &kubeconfig, &[])?,
-            callsign: Server::start("callsign", View::ALL, &kubeconfig, &[])?,
+            coredns: Server::start("CoreDNS", View::ALL, &access, &[])?,
+            callsign: Server::start("callsign", View::ALL, &access, &[])?,
             views: View::ALL,
             api,
             plane,
-            kubeconfig,
+            access,
             settled: AtomicUsize::new(0),
+            seed: seed()?,
+            silence: None,
         };
         world.new_namespace("sentinel", "no")?;
         Ok(world)
@@ -69,8 +77,15 @@ impl World {
 
     /// Both servers anew: what they know comes from a list, and no longer from events.
     pub(crate) fn restart(&mut self) -> Result<(), String> {
-        self.coredns = Server::start("CoreDNS", self.views, &self.kubeconfig, &[])?;
-        self.callsign = Server::start("callsign", self.views, &self.kubeconfig, &[])?;
+        self.restart_by(&self.access.clone(), &[])
+    }
+
+    /// The same with other options of `kubernetes` that say where the API server is, and with flags for
+    /// callsign.
+    pub(crate) fn restart_by(&mut self, access: &str, flags: &[&str]) -> Result<(), String> {
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self.coredns = Server::start("CoreDNS", self.views, access, &[])?;
+        self.callsign = Server::start("callsign", self.views, access, &flags)?;
         Ok(())
     }
 
@@ -82,21 +97,25 @@ impl World {
 
     /// CoreDNS alone anew, to be held against what callsign has lived through.
     pub(crate) fn renew_coredns(&mut self) -> Result<(), String> {
-        self.coredns = Server::start("CoreDNS", self.views, &self.kubeconfig, &[])?;
+        self.coredns = Server::start("CoreDNS", self.views, &self.access, &[])?;
         Ok(())
     }
 
     /// As [`Self::restart`], but they reach the API server by this URL, that of a proxy, and callsign
     /// has these flags.
     pub(crate) fn restart_by_way_of(&mut self, url: &str, flags: &[&str]) -> Result<(), String> {
-        let text = std::fs::read_to_string(&self.kubeconfig).map_err(|error| error.to_string())?;
+        self.restart_by(&self.access_by_way_of(url, "proxy")?, flags)
+    }
+
+    /// The options of `kubernetes` by which the API server is reached by this URL; the kubeconfig has this
+    /// name.
+    pub(crate) fn access_by_way_of(&self, url: &str, name: &str) -> Result<String, String> {
+        let text = std::fs::read_to_string(self.plane.state("dns.kubeconfig"));
+        let text = text.map_err(|error| error.to_string())?;
         let text = text.replace(&format!("https://{}", self.plane.api), url);
-        let kubeconfig = self.plane.state("proxy.kubeconfig");
+        let kubeconfig = self.plane.state(&format!("{name}.kubeconfig"));
         std::fs::write(&kubeconfig, text).map_err(|error| error.to_string())?;
-        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        self.coredns = Server::start("CoreDNS", self.views, &kubeconfig, &[])?;
-        self.callsign = Server::start("callsign", self.views, &kubeconfig, &flags)?;
-        Ok(())
+        Ok(access(&kubeconfig))
     }
 
     /// Brings the control plane, the rights of the servers and the servers themselves back into the
@@ -177,7 +196,8 @@ endpoints: [{{addresses: [{endpoint}]}}]
         for view in self.views {
             self.expect(*view, &[(&service, "A", &endpoint)])?;
         }
-        self.expect(View::Verified, &[(&name, "A", &pod)]).map(drop)
+        let mut verifying = self.views.iter().filter(|view| view.verifies_pods());
+        verifying.try_for_each(|view| self.expect(*view, &[(&name, "A", &pod)]).map(drop))
     }
 
     /// Whether the servers have Services of several clusters.
@@ -249,9 +269,12 @@ spec: {{type: {kind}, ips: {ips}, ports: [{{port: 80}}]}}
             let mut pair = Pair {
                 coredns: self.coredns.address(*view),
                 callsign: self.callsign.address(*view),
-                compared: Compared::new(&format!("{view:?}"), &[]),
+                compared: Compared::new(&format!("{view:?}"), view.departures()),
             };
-            let all = Sample { one_in: 1, turn: 0 };
+            let all = Sample {
+                one_in: 1,
+                turn: self.seed as usize,
+            };
             pair.ask_all(&names, view.depth(depth), all)?;
             if !pair.compared.differences.is_empty() {
                 problems += &format!("{}\n", pair.compared);
@@ -307,6 +330,20 @@ spec: {{type: {kind}, ips: {ips}, ports: [{{port: 80}}]}}
     }
 }
 
+/// What `SEED` says, or 1.
+fn seed() -> Result<u64, String> {
+    let Ok(seed) = std::env::var("SEED") else {
+        return Ok(1);
+    };
+    let number = seed.parse();
+    number.map_err(|error| format!("SEED is `{seed}`: {error}"))
+}
+
+/// The options of `kubernetes` for a kubeconfig.
+fn access(kubeconfig: &Path) -> String {
+    format!("kubeconfig {}", kubeconfig.display())
+}
+
 /// Waits until there is no problem any more.
 pub(crate) fn until(mut problem: impl FnMut() -> Option<String>) -> Result<(), String> {
     let deadline = Instant::now() + PATIENCE;
@@ -334,18 +371,36 @@ pub(crate) fn wrong(server: &Server, view: View, rows: &[Row<'_>]) -> Option<Str
     (!wrong.is_empty()).then_some(wrong)
 }
 
+const NO_REPLY: &str = "no reply";
+
+/// A reply as the lines of an expectation; `options` are those of a query as the data files have them.
+pub(crate) fn lines(
+    server: SocketAddr,
+    name: &str,
+    rtype: &str,
+    options: &[&str],
+) -> Result<Vec<String>, String> {
+    let mut query = Query::parse(&[name, rtype])?;
+    query.id = 0;
+    for option in options {
+        query.option(option)?;
+    }
+    let [replies] = over_udp([server], &[query.encode()?])?;
+    Ok(match replies.into_iter().next().flatten() {
+        Some(reply) => Message::decode(&reply)?.reply_lines(0, None, false),
+        None => vec![NO_REPLY.to_owned()],
+    })
+}
+
 /// An answer as one line: the RDATA of its records in the order of their text, apart by `; `, with
 /// the type before those of another type than was asked for; NODATA, where there are none; or the
 /// response code.
 pub(crate) fn ask(server: SocketAddr, name: &str, rtype: &str) -> Result<String, String> {
-    let mut query = Query::parse(&[name, rtype])?;
-    query.id = 0;
-    let [replies] = over_udp([server], &[query.encode()?])?;
-    let Some(reply) = replies.into_iter().next().flatten() else {
-        return Ok("no reply".to_owned());
-    };
-    let lines = Message::decode(&reply)?.reply_lines(0, None, false);
+    let lines = lines(server, name, rtype, &[])?;
     let head = lines.first().map_or("", String::as_str);
+    if head == NO_REPLY {
+        return Ok(NO_REPLY.to_owned());
+    }
     let code = head.split([' ', ',']).next().unwrap_or_default();
     if code != "NOERROR" {
         return Ok(code.to_owned());

@@ -3,6 +3,7 @@
 //! (`src/kubernetes/api/tests`).
 
 mod bed;
+mod certificates;
 mod disk;
 
 use std::time::{Duration, Instant};
@@ -11,12 +12,16 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
 use crate::api::{Refusal, Resource, Seen};
+use crate::awake::Begun;
 use crate::program::is;
 use bed::{Bed, DB, WEB, namespace, service, slice};
 
 /// How long an audit may take to find something: its interval, the time that it leaves a watch to
 /// tell what it lists, and all that once more where it had just begun.
 const AUDITED: Duration = Duration::from_secs(60);
+/// How long the first answer may take after a start with a snapshot alone: of one of so many starts.
+const FIRST_ANSWER: Duration = Duration::from_millis(500);
+const STARTS: usize = 5;
 /// A name that no cluster here has.
 const UNKNOWN: &str = "nosuch.a.svc.cluster.local.";
 
@@ -81,8 +86,19 @@ fn a_start_without_the_api_server_serves_the_snapshot() {
     drop(program);
     bed.api.down();
 
-    let mut program = bed.start(&flag);
-    assert_eq!(program.addresses(DB), ["10.0.1.1", "10.0.1.2"]);
+    // A busy machine may be slow with one of the starts.
+    let mut took = Vec::new();
+    let mut program = loop {
+        let begun = Begun::now();
+        let program = bed.start(&flag);
+        assert_eq!(program.addresses(DB), ["10.0.1.1", "10.0.1.2"]);
+        let awake = begun.took().awake;
+        took.push(awake);
+        if awake <= FIRST_ANSWER {
+            break program;
+        }
+        assert!(took.len() < STARTS, "the first answers came after {took:?}");
+    };
     assert_eq!(program.addresses(WEB), ["10.96.0.1"]);
     assert_eq!(
         bed::extended_error(&program, WEB).map(|(code, _)| code),
@@ -321,39 +337,6 @@ fn a_right_that_is_missing_is_told_as_the_rule_to_add() {
     bed.api.fault(|faults| faults.refused.clear());
     program.ask_until(DB, |reply| reply.answers.len() == 2);
     bed.wait_until_ready();
-}
-
-/// F9
-#[test]
-fn a_new_token_and_a_new_authority_are_taken_from_their_files() {
-    let bed = Bed::tls();
-    bed.folder.write("token", "one\n");
-    bed.api
-        .fault(|faults| faults.token = Some("one".to_owned()));
-    let mut program = bed.start(&[]);
-    bed.api.wait_for_watches(3);
-    assert_eq!(program.addresses(WEB), ["10.96.0.1"]);
-
-    // The old token ends; the new one is in its file.
-    bed.folder.write("token", "two\n");
-    bed.api
-        .fault(|faults| faults.token = Some("two".to_owned()));
-    bed.api.cut();
-    bed.api.put(service("a/web", "10.96.0.7"));
-    program.ask_until(WEB, |reply| reply.to_string().contains("10.96.0.7"));
-
-    // The authority is another one, which is in no file yet.
-    bed.api.rotate_authority();
-    bed.api.cut();
-    bed.api.put(service("a/web", "10.96.0.8"));
-    let line = program.wait_line(|line| line.contains("invalid peer certificate"));
-    assert!(
-        line.contains("the CA that is trusted here must be the one that signed"),
-        "{line}"
-    );
-    assert_eq!(program.addresses(WEB), ["10.96.0.7"]);
-    bed.folder.write("ca.pem", &bed.api.authority());
-    program.ask_until(WEB, |reply| reply.to_string().contains("10.96.0.8"));
 }
 
 /// F10: a machine that was suspended. That no clock is read which can be set is held by `house.rs`.

@@ -7,6 +7,10 @@
 #[allow(dead_code)]
 #[path = "../api/api.rs"]
 mod api;
+// Of the other suite.
+#[allow(dead_code)]
+#[path = "../differential/awake.rs"]
+mod awake;
 mod check;
 mod cli;
 mod decode;

@@ -46,6 +46,36 @@ pub(super) struct Loaded {
     pub(super) host: String,
 }
 
+/// What the server and we are known to each other by, in words that name the files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Papers {
+    /// what the server's certificate is held against
+    pub(super) authority: String,
+    /// what we show; nothing where that is in no file of its own
+    pub(super) own: Option<String>,
+}
+
+impl Loaded {
+    /// The files that it was read from.
+    pub(super) fn papers(&self) -> Papers {
+        let credentials = &self.config.auth_info;
+        let certificate = credentials.client_certificate.as_ref().map(|certificate| {
+            let key = credentials.client_key.as_ref();
+            let key = key.map_or_else(String::new, |key| format!(" with the key {key}"));
+            format!("the client certificate {certificate}{key}")
+        });
+        let token = self.token.as_ref().map(|token| token.file().display());
+        let authority = self.config.root_cert_file.as_ref();
+        Papers {
+            authority: match authority {
+                Some(file) => format!("the CA in {}", file.display()),
+                None => "the CA that is trusted here".to_owned(),
+            },
+            own: certificate.or_else(|| Some(format!("the token in {}", token?))),
+        }
+    }
+}
+
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

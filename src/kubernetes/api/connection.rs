@@ -8,10 +8,10 @@ use hyper::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
 use kube::Client;
-use kube::client::Body;
+use kube::client::{Body, RustlsTlsError};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::access::{Access, Loaded};
+use super::access::{Access, Loaded, Papers};
 use super::client::client;
 use super::decode::protobuf;
 use super::failure::{Failure, Status, error_chain};
@@ -35,6 +35,7 @@ const MOST_OF_ERROR: usize = 64 << 10;
 pub(super) struct Connection {
     client: Client,
     token: Option<Token>,
+    papers: Papers,
     requests: Requests,
 }
 
@@ -51,26 +52,36 @@ impl Connection {
         access: &Access,
         requests: impl FnOnce(&str) -> Requests,
     ) -> Result<Self, Failure> {
+        let loaded = access.load()?;
+        let papers = loaded.papers();
         let Loaded {
             mut config,
             token,
             host,
-        } = access.load()?;
+        } = loaded;
         config.connect_timeout = Some(CONNECT);
         let agent = concat!("callsign/", env!("CARGO_PKG_VERSION"));
         let agent: (HeaderName, HeaderValue) = (USER_AGENT, HeaderValue::from_static(agent));
         config.headers.push(agent);
         let client = client(config).map_err(|error| {
             let text = error_chain(&error);
-            match error {
+            match (error, &papers.own) {
                 // A command that gives credentials may do better the next time.
-                kube::Error::Auth(_) => Failure::Unreachable(text),
+                (kube::Error::Auth(_), _) => Failure::Unreachable(text),
+                (kube::Error::RustlsTls(RustlsTlsError::AddRootCertificate(_)), _) => {
+                    Failure::Access(format!("{access} cannot be used: {text}"))
+                }
+                // One of the files may be replaced just now, and the other soon. CoreDNS starts, too.
+                (kube::Error::RustlsTls(_), Some(own)) => {
+                    Failure::Unreachable(format!("{own} cannot be used: {text}"))
+                }
                 _ => Failure::Access(format!("{access} cannot be used: {text}")),
             }
         })?;
         Ok(Self {
             client,
             token,
+            papers,
             requests: requests(&host),
         })
     }
@@ -81,6 +92,10 @@ impl Connection {
         Self {
             client,
             token: None,
+            papers: Papers {
+                authority: String::new(),
+                own: None,
+            },
             requests,
         }
     }
@@ -96,7 +111,7 @@ impl Connection {
             failed => {
                 self.requests.count("<error>");
                 return Err(match failed {
-                    Ok(Err(error)) => Failure::of_connection(&error),
+                    Ok(Err(error)) => Failure::of_request(&error, &self.papers.authority),
                     _ => Failure::Silent(ANSWER),
                 });
             }
@@ -120,6 +135,9 @@ impl Connection {
         };
         let mut status: Status = status.unwrap_or_default();
         status.code = code.as_u16();
+        if let (401, Some(own)) = (status.code, &self.papers.own) {
+            status.message += &format!("; it was shown {own}");
+        }
         let wanted = seconds.map(Duration::from_secs);
         status.retry_after = wanted.map(|wanted| wanted.min(LONGEST_PAUSE));
         Err(Failure::Status(status))

@@ -129,17 +129,25 @@ impl Failure {
             kube::Error::Service(error) => &**error,
             error => error,
         };
-        let mut text = error_chain(error);
+        let text = error_chain(error);
         if is_refused(error) {
             return Self::Refused(text);
         }
-        if text.contains("invalid peer certificate") {
-            text.push_str(
-                "; the CA that is trusted here must be the one that signed its certificate, and \
-                 the certificate must name the address that is connected to",
-            );
-        }
         Self::Unreachable(text)
+    }
+
+    /// The same of a connection that may have been new: `authority` is what the server's certificate
+    /// is held against.
+    pub(super) fn of_request(error: &kube::Error, authority: &str) -> Self {
+        match Self::of_connection(error) {
+            Self::Unreachable(text) if text.contains("invalid peer certificate") => {
+                Self::Unreachable(format!(
+                    "{text}; {authority} must be the one that signed its certificate, and the \
+                     certificate must name the address that is connected to"
+                ))
+            }
+            failure => failure,
+        }
     }
 }
 

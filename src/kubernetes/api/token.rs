@@ -28,6 +28,11 @@ impl Token {
         })
     }
 
+    /// Where it is.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// The value of the header `Authorization`. A file that cannot be read any more leaves the last
     /// token: some put it there at start only.
     pub(super) fn header(&self) -> HeaderValue {

@@ -47,7 +47,7 @@ const SHAPES: &[Shape] = &[
     Shape::udp("bufsize=100 option=10:0102030405060708"),
 ];
 
-/// One in this many questions is asked in each of the [`SHAPES`].
+/// One in this many questions is asked in each of the [`SHAPES`], but for [`Depth::Every`].
 const SAMPLE: usize = 23;
 
 /// How much is asked.
@@ -57,6 +57,8 @@ pub(crate) enum Depth {
     Brief,
     /// Every name with every type, and a sample of the questions in other ways.
     Full,
+    /// Every name with every type in every way.
+    Every,
     /// Whole zones, by zone transfer.
     Transfers,
     /// The same of a cluster that is known in part.
@@ -136,14 +138,17 @@ impl Pair {
     ) -> Result<(), String> {
         let (types, shapes) = match depth {
             Depth::Brief => (FEW_TYPES, [].as_slice()),
-            Depth::Full => (TYPES, SHAPES),
+            Depth::Full | Depth::Every => (TYPES, SHAPES),
             Depth::Transfers | Depth::TransfersOfPart | Depth::TransfersOutside => return Ok(()),
         };
         let questions = questions(names, types, sample);
         self.ask(&questions, &Shape::udp(""))?;
+        let one_in = if depth == Depth::Every { 1 } else { SAMPLE };
         for (at, shape) in shapes.iter().enumerate() {
-            let sample: Vec<_> = questions.iter().skip(at).step_by(SAMPLE).copied().collect();
-            self.ask(&sample, shape)?;
+            let first = (at + sample.turn) % one_in;
+            let some = questions.iter().skip(first).step_by(one_in);
+            let some: Vec<_> = some.copied().collect();
+            self.ask(&some, shape)?;
         }
         Ok(())
     }

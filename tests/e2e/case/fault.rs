@@ -13,7 +13,7 @@ use crate::server::View;
 use crate::steady::{self, Steady};
 use crate::world::{Row, World, until, wrong};
 
-const APISERVER: &str = "kube-apiserver";
+pub(super) const APISERVER: &str = "kube-apiserver";
 const ETCD: &str = "etcd";
 const CONTROLLERS: &str = "kube-controller-manager";
 
@@ -218,7 +218,7 @@ fn expect(world: &World, name: &str, answer: &str) -> Result<(), String> {
 }
 
 /// Makes a Service with an endpoint that no other has; its address.
-fn objects(world: &World, name: &str) -> Result<String, String> {
+pub(super) fn objects(world: &World, name: &str) -> Result<String, String> {
     world.new_namespace(FAULTS, "no")?;
     world.api.apply_one(&json!({
         "apiVersion": "v1", "kind": "Service",

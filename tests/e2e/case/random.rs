@@ -21,12 +21,7 @@ const NAMESPACES: &[&str] = &["default", "a", "bb", "svc"];
 const STEPS: u64 = 4;
 
 pub(super) fn clusters(world: &mut World) -> Result<(), String> {
-    let seed = match std::env::var("SEED") {
-        Ok(seed) => seed
-            .parse()
-            .map_err(|error| format!("SEED is `{seed}`: {error}"))?,
-        Err(_) => 1,
-    };
+    let seed = world.seed;
     // Ranges of the addresses that the random Services have.
     for (number, range) in ["10.0.0.0/24", "fd00::/112", "fd00:10:96::/64"]
         .iter()
@@ -53,7 +48,7 @@ pub(super) fn clusters(world: &mut World) -> Result<(), String> {
     }
     world.restart()?;
     world
-        .agree(NAMESPACES, Depth::Full)
+        .agree(NAMESPACES, Depth::Every)
         .map_err(|problem| format!("SEED={seed}, from a list: {problem}"))?;
     change(world, &before, &BTreeMap::new(), &mut dice)?;
     world.agree(NAMESPACES, Depth::Brief)

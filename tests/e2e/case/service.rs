@@ -44,7 +44,7 @@ pub(super) fn types(world: &mut World) -> Result<(), String> {
     world.api.patch(service, &ingress)?;
     world.expect(View::Verified, SERVICES)?;
     world.expect(View::Insecure, POD_NAMES)?;
-    world.agree(&["services"], Depth::Full)
+    world.agree(&["services"], Depth::Every)
 }
 
 const SERVICES: &[(&str, &str, &str)] = &[

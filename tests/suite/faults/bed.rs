@@ -63,6 +63,18 @@ impl Bed {
         bed
     }
 
+    /// By HTTPS, with the files of a client's certificate: `cert.pem`, `key.pem`, `ca.pem`.
+    pub(super) fn certified() -> Self {
+        let api = Api::listen_tls();
+        let way = format!(
+            "endpoint {}\n tls @folder/cert.pem @folder/key.pem @folder/ca.pem",
+            api.url()
+        );
+        let bed = Self::with(api, &way);
+        bed.folder.write("ca.pem", &bed.api.authority());
+        bed
+    }
+
     fn with(api: Api, way: &str) -> Self {
         api.put_all([
             namespace("kube-system"),
@@ -181,6 +193,13 @@ pub(super) fn odd() -> Vec<Value> {
     both["spec"]["clusterIPs"] = json!(["10.96.1.2", "fd00::2"]);
     objects.extend([unsaid, ending, portless, named, both]);
     objects
+}
+
+/// A certificate that signs itself, and its key.
+pub(super) fn client() -> [String; 2] {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap();
+    [params.self_signed(&key).unwrap().pem(), key.serialize_pem()]
 }
 
 /// Waits until it is so.
