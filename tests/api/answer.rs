@@ -153,6 +153,9 @@ impl State {
     }
 
     fn refuse(&mut self, asked: &Asked) -> Result<(), Status> {
+        if self.faults.refuse_watches_alone && !asked.is_watch {
+            return Ok(());
+        }
         let Some(refusal) = self.faults.refused.get_mut(&asked.resource) else {
             return Ok(());
         };

@@ -65,6 +65,10 @@ pub(crate) struct Faults {
     pub(crate) bookmark_every: Duration,
     /// The bearer token that requests must have.
     pub(crate) token: Option<String>,
+    /// What is refused is refused to watches alone: lists are answered.
+    pub(crate) refuse_watches_alone: bool,
+    /// A watch is told that its version is gone as soon as all is listed, or at once.
+    pub(crate) forgetful: bool,
 }
 
 /// How requests are refused.
@@ -144,6 +148,8 @@ impl Default for Faults {
             behind: 0,
             bookmark_every: Duration::from_secs(60),
             token: None,
+            refuse_watches_alone: false,
+            forgetful: false,
         }
     }
 }
@@ -264,6 +270,11 @@ impl Api {
     /// What was asked so far.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         self.state().requests.clone()
+    }
+
+    /// Forgets what was asked.
+    pub(crate) fn forget_requests(&self) {
+        self.change(|state| state.requests.clear());
     }
 
     /// How many watches are open, frozen ones included.

@@ -84,8 +84,13 @@ impl Watch {
         if is_stream && !state.faults.withhold_end {
             self.lines.push_back(self.bookmark(true));
         }
-        if !state.objects.remembers(self.version) {
-            self.lines = VecDeque::from([json!({"type": "ERROR", "object": gone_body()})]);
+        let is_gone = !state.objects.remembers(self.version);
+        if is_gone {
+            self.lines.clear();
+        }
+        if is_gone || state.faults.forgetful {
+            let gone = json!({"type": "ERROR", "object": gone_body()});
+            self.lines.push_back(gone);
             self.has_ended = true;
         }
     }

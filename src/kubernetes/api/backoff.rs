@@ -54,6 +54,43 @@ impl Backoff {
     }
 }
 
+/// A list on which no watch lasted so long was of no use: the next one is put off.
+const LASTING: Duration = Duration::from_secs(30);
+
+/// Waits before lists that follow lists. One that follows a good watch is due at once; where lists are
+/// followed by nothing but the next list, each is work for the server that brings nothing new.
+#[derive(Debug, Default)]
+pub(super) struct Relists {
+    waits: Backoff,
+    /// for how long there was a watch since the last list
+    watched: Duration,
+}
+
+impl Relists {
+    /// A list is complete.
+    pub(super) fn listed(&mut self) {
+        self.watched = Duration::ZERO;
+    }
+
+    /// A watch was open for so long.
+    pub(super) fn watched(&mut self, time: Duration) {
+        self.watched += time;
+        if self.watched >= LASTING {
+            self.waits.reset();
+        }
+    }
+
+    /// How many lists in a row were of no use.
+    pub(super) fn in_vain(&self) -> u32 {
+        self.waits.failures()
+    }
+
+    /// It must be listed again: how long to wait now.
+    pub(super) fn next(&mut self) -> Duration {
+        self.waits.next(false)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +135,23 @@ mod tests {
         // One that comes and goes is asked more and more slowly all the same.
         expect(&mut backoff, true, &[5.0]);
         expect(&mut backoff, false, &[3.2, 6.4]);
+    }
+
+    #[test]
+    fn lists_on_which_no_watch_lasts_come_more_and_more_slowly() {
+        let mut relists = Relists::default();
+        for _ in 0..20 {
+            relists.listed();
+            relists.watched(LASTING / 2);
+            relists.next();
+        }
+        assert_eq!(relists.in_vain(), 20);
+        assert!(relists.next() >= MOST / 2);
+        // Several watches, one after the other, are as good as one.
+        relists.listed();
+        relists.watched(LASTING / 2);
+        relists.watched(LASTING / 2);
+        assert_eq!(relists.in_vain(), 0);
+        assert!(relists.next() <= AT_ONCE);
     }
 }

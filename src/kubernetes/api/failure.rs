@@ -26,6 +26,9 @@ pub(super) enum Failure {
     /// The server answers that it will not.
     #[error("{0}")]
     Status(Status),
+    /// It allows to list, and not to watch.
+    #[error("{0}")]
+    Unwatchable(Status),
     /// What came is not what was asked for.
     #[error("what it sent cannot be read: {0}")]
     Garbled(String),
@@ -71,6 +74,19 @@ impl Failure {
         self.code() == Some(403)
     }
 
+    /// The server is there and has answered, though it may want to be asked later.
+    pub(super) fn is_answer(&self) -> bool {
+        self.code().is_some_and(|code| code != 429)
+    }
+
+    /// The same, of a watch of what was listed just before.
+    pub(super) fn of_watch(self) -> Self {
+        match self {
+            Self::Status(status) if status.code == 403 => Self::Unwatchable(status),
+            other => other,
+        }
+    }
+
     /// The server has nothing of the name.
     pub(super) fn is_unknown(&self) -> bool {
         self.code() == Some(404)
@@ -111,14 +127,21 @@ impl Failure {
     /// How long the server wants not to be asked.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Status(status) => status.retry_after,
+            Self::Status(status) | Self::Unwatchable(status) => status.retry_after,
             _ => None,
         }
     }
 
+    /// How long to wait where `wait` is due: as long as the server wants, and then not all at the very
+    /// moment that it names.
+    pub(super) fn not_before(&self, wait: Duration) -> Duration {
+        self.retry_after()
+            .map_or(wait, |least| least + wait.min(least))
+    }
+
     fn code(&self) -> Option<u16> {
         match self {
-            Self::Status(status) => Some(status.code),
+            Self::Status(status) | Self::Unwatchable(status) => Some(status.code),
             _ => None,
         }
     }

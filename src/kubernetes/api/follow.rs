@@ -1,7 +1,7 @@
 //! One resource: listed once, watched from there, listed again when the thread is lost.
 //!
 //! ```text
-//!          ┌──────────────────────── 410, or an older list ───────────────┐
+//!          ┌──────────────── 410, an older list, no right to watch ───────┐
 //!          v                                                              │
 //!   list ──┬─ as a stream: objects, then the bookmark that closes it ──┬─> watch from its version
 //!          └─ in pages, where the server cannot do that, or cut it ────┘  ^      │
@@ -12,6 +12,8 @@
 //! The server ends a stream that has some hundred changes to send while it is not done with the list:
 //! ten thousand objects take long enough for that where a thousand change in a second, and the next
 //! stream would end in the same way. Pages do not.
+//!
+//! Where lists are answered and watches are not, the lists alone are followed, at last one in a minute.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +24,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use super::TARGET;
-use super::backoff::Backoff;
+use super::backoff::{Backoff, Relists};
 use super::connection::Connection;
 use super::decode::{self, Change, Unreadable};
 use super::failure::Failure;
@@ -52,6 +54,11 @@ const SESSION: std::ops::Range<u32> = 240..290;
 /// After so many lists in a row that are older than what was seen, they are believed: the server's
 /// state was set back.
 const OLDER: u32 = 5;
+/// A watch that the server has answered with so many errors in a row, for about half a minute, is taken
+/// for one that it will not give: it is listed again.
+const REFUSED: u32 = 7;
+/// After so many lists in a row on which no watch lasted, the log says so.
+const IN_VAIN: u32 = 5;
 
 /// Follows one resource.
 pub(super) struct Follower {
@@ -72,9 +79,14 @@ pub(super) struct Follower {
     older: u32,
     /// a list that is no stream comes in pages
     in_pages: bool,
+    /// the last watch was refused, so that a list as a stream would be too
+    is_unwatchable: bool,
     /// since when it is watched
     live_since: Option<Instant>,
+    /// the watch has told something
+    has_told: bool,
     backoff: Backoff,
+    relists: Relists,
 }
 
 /// An object of a list, or why it cannot be read; the stamp where it can be told.
@@ -119,8 +131,11 @@ impl Follower {
             reason: None,
             older: 0,
             in_pages: true,
+            is_unwatchable: false,
             live_since: None,
+            has_told: false,
             backoff: Backoff::default(),
+            relists: Relists::default(),
         }
     }
 
@@ -130,20 +145,21 @@ impl Follower {
 
     fn live(&mut self) {
         self.live_since = Some(Instant::now());
+        self.is_unwatchable = false;
         self.health.live(self.kind());
     }
 
     /// Runs until nobody receives its events.
     pub(super) async fn run(mut self) {
         loop {
-            let from = self.from;
             let round = self.round().await;
             self.health.lost(self.kind());
             let live = self.live_since.take().map(|since| since.elapsed());
+            self.relists.watched(live.unwrap_or_default());
             let went_well = live.is_some_and(|time| time >= SHORT);
             // Also where a watch was cut off that told something: who waits long now has more to
             // catch up with, and is cut off again.
-            if went_well || (live.is_some() && self.from != from) {
+            if std::mem::take(&mut self.has_told) || went_well {
                 self.backoff.reset();
             }
             match round {
@@ -152,8 +168,12 @@ impl Follower {
                 Ok(()) if went_well => self.health.heard(self.kind()),
                 Ok(()) => self.pause(None).await,
                 Err(End::Failed(failure)) => {
+                    let was_listed = self.from.is_some();
                     self.note(&failure);
-                    self.pause(Some(&failure)).await;
+                    match was_listed && self.from.is_none() {
+                        true => self.pause_before_list(&failure).await,
+                        false => self.pause(Some(&failure)).await,
+                    }
                 }
             }
         }
@@ -165,19 +185,22 @@ impl Follower {
         self.metrics.failure(self.kind());
         if failure.is_expired() && self.from.is_some() {
             // The server is there, and has forgotten what we knew: nothing is wrong with that.
-            self.backoff.reset();
             return self.list_again("expired");
         }
         if failure.is_behind() {
             self.older += 1;
         }
+        // A single break is nothing to speak of: connections end, servers are restarted.
+        let is_first = self.backoff.failures() == 0 && self.relists.in_vain() == 0;
+        let is_forbidden = failure.is_forbidden() && !is_first;
+        let is_refused = failure.is_answer() && self.backoff.failures() >= REFUSED;
+        self.is_unwatchable |= is_refused || is_forbidden;
         if self.older > 1 {
             self.list_again("behind");
-        } else if self.from.is_some() && failure.is_unsupported() {
+        } else if self.from.is_some() && (failure.is_unsupported() || is_forbidden || is_refused) {
             self.list_again("refused");
         }
-        // A single break is nothing to speak of: connections end, servers are restarted.
-        if self.backoff.failures() > 0 || self.reason.is_none() {
+        if !is_first || self.reason.is_none() {
             self.health.failed(&self.resource, failure);
         }
     }
@@ -185,14 +208,27 @@ impl Follower {
     fn list_again(&mut self, reason: &'static str) {
         self.from = None;
         self.reason = self.reason.and(Some(reason));
+        self.ledger.lose();
+    }
+
+    /// Waits before what was listed is listed once more.
+    async fn pause_before_list(&mut self, failure: &Failure) {
+        let wait = self.relists.next();
+        if self.relists.in_vain() == IN_VAIN {
+            let objects = self.resource.plural();
+            warn!(
+                target: TARGET,
+                "{IN_VAIN} lists of {objects} in a row led to no watch that lasted; they are listed \
+                 more and more slowly, at last about each minute ({failure})"
+            );
+        }
+        sleep(failure.not_before(wait)).await;
     }
 
     async fn pause(&mut self, failure: Option<&Failure>) {
-        let mut wait = self.backoff.next(failure.is_some_and(Failure::is_refused));
-        if let Some(least) = failure.and_then(Failure::retry_after) {
-            // Not all at the very moment that the server names.
-            wait = least + wait.min(least);
-            return sleep(wait).await;
+        let wait = self.backoff.next(failure.is_some_and(Failure::is_refused));
+        if let Some(failure) = failure.filter(|failure| failure.retry_after().is_some()) {
+            return sleep(failure.not_before(wait)).await;
         }
         // A server that one of us has found again is tried at once by all.
         tokio::select! {
@@ -217,14 +253,16 @@ impl Follower {
             if let Some(reason) = self.reason {
                 self.metrics.relist(self.kind(), reason);
             }
-            if self.link.streams() && self.stream(connection).await? {
+            let streams = self.link.streams() && !self.is_unwatchable;
+            if streams && self.stream(connection).await? {
                 return Ok(());
             }
             self.list(connection).await?;
         }
         let from = self.from.unwrap_or_default().to_string();
         let asked = self.resource.watch(&from, session(), false)?;
-        let mut watch = Watch::new(connection.open(asked).await?);
+        let opened = connection.open(asked).await;
+        let mut watch = Watch::new(opened.map_err(Failure::of_watch)?);
         self.live();
         self.watch(&mut watch).await
     }
@@ -244,6 +282,11 @@ impl Follower {
             Err(failure) if failure.is_unsupported() && !failure.is_unknown() => {
                 debug!(target: TARGET, "no list as a stream: {failure}");
                 self.link.list_only();
+                return Ok(false);
+            }
+            // There may be a right to list; and a version is asked for in no other list.
+            Err(failure) if failure.is_forbidden() || failure.is_expired() => {
+                self.is_unwatchable = true;
                 return Ok(false);
             }
             Err(failure) => return Err(failure.into()),
@@ -351,6 +394,8 @@ impl Follower {
         }
         self.events.send(Event::Listed(self.kind())).await?;
         self.ledger.complete();
+        self.health.heard(self.kind());
+        self.relists.listed();
         (self.from, self.seen, self.older) = (Some(version), version, 0);
         self.reason = Some("lost");
         Ok(())
@@ -388,6 +433,7 @@ impl Follower {
             if version > 0 {
                 self.from = Some(version);
                 self.seen = self.seen.max(version);
+                self.has_told = true;
             }
         }
     }

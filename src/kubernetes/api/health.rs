@@ -151,20 +151,7 @@ impl Health {
                 info!(target: TARGET, "{}s are watched now", kind.name());
             }
         }
-        let is_told = |follow: &Follow| {
-            follow
-                .wrong
-                .as_ref()
-                .is_some_and(|wrong| wrong.said.is_some())
-        };
-        let all = state
-            .follows
-            .iter()
-            .all(|follow| follow.live || is_told(follow));
-        if all && let Some(away) = state.away.take() {
-            let away = rounded(away.since.elapsed());
-            info!(target: TARGET, "{} is back after {away}", self.name);
-        }
+        state.look_back(&self.name);
         drop(state);
         self.back.notify_waiters();
     }
@@ -180,7 +167,8 @@ impl Health {
     pub(super) fn failed(&self, resource: &Resource, failure: &Failure) {
         let mut state = self.state();
         if let Some(what) = of_kind(resource, failure) {
-            return refused(&mut state, resource.kind, what, failure);
+            refused(&mut state, resource.kind, what, failure);
+            return state.look_back(&self.name);
         }
         if let Failure::Access(why) = failure
             && state.away.is_none()
@@ -229,6 +217,13 @@ impl Health {
 /// What is wrong with a kind alone, as far as a failure tells: the server is there.
 fn of_kind(resource: &Resource, failure: &Failure) -> Option<String> {
     let plural = resource.plural();
+    if let Failure::Unwatchable(_) = failure {
+        return Some(format!(
+            "the API server allows to list {plural}, but not to watch them, so that changes are seen \
+             about a minute late; this rule is missing in the ClusterRole: {}",
+            resource.rule()
+        ));
+    }
     if failure.is_forbidden() {
         return Some(format!(
             "the API server does not allow to list and watch {plural}; this rule is missing in the \
@@ -251,13 +246,15 @@ fn refused(state: &mut State, kind: Kind, what: String, failure: &Failure) {
     };
     let patience = if follow.was_live { KNOWN } else { NEW };
     let wrong = follow.wrong.get_or_insert_with(|| Wrong {
-        what,
+        what: what.clone(),
         since: Instant::now(),
         said: None,
     });
+    let is_other = wrong.what != what;
+    wrong.what = what;
     let is_due = match wrong.said {
         None => wrong.since.elapsed() >= patience,
-        Some(said) => said.elapsed() >= AGAIN,
+        Some(said) => is_other || said.elapsed() >= AGAIN,
     };
     if is_due {
         error!(target: TARGET, "{} ({failure})", wrong.what);
@@ -268,6 +265,21 @@ fn refused(state: &mut State, kind: Kind, what: String, failure: &Failure) {
 impl State {
     fn of(&mut self, kind: Kind) -> Option<&mut Follow> {
         self.follows.iter_mut().find(|follow| follow.kind == kind)
+    }
+
+    /// Says that the server is back, once each kind is watched, or is known to be a matter of its own.
+    fn look_back(&mut self, name: &str) {
+        let is_told = |follow: &Follow| {
+            let wrong = follow.wrong.as_ref();
+            wrong.is_some_and(|wrong| wrong.said.is_some())
+        };
+        let all = |follow: &Follow| follow.live || is_told(follow);
+        if self.follows.iter().all(all)
+            && let Some(away) = self.away.take()
+        {
+            let away = rounded(away.since.elapsed());
+            info!(target: TARGET, "{name} is back after {away}");
+        }
     }
 }
 

@@ -65,6 +65,11 @@ impl Ledger {
         state.is_whole = true;
     }
 
+    /// What changed since the list is not known any more, until there is another one.
+    pub(super) fn lose(&self) {
+        self.state().is_whole = false;
+    }
+
     /// An object is told as it is now.
     pub(super) fn put(&self, stamp: Stamp) {
         let mut state = self.state();
@@ -252,6 +257,15 @@ mod tests {
         assert_eq!(ledger.differences(&audit, &listed), None);
         let audit = ledger.audit().unwrap();
         assert_eq!(ledger.differences(&audit, &listed), Some(2));
+    }
+
+    #[test]
+    fn what_is_not_watched_is_not_audited() {
+        let ledger = told(&[("x", 1)]);
+        let audit = ledger.audit().unwrap();
+        ledger.lose();
+        assert!(ledger.audit().is_none());
+        assert_eq!(ledger.differences(&audit, &stamps(&[])), None);
     }
 
     #[test]

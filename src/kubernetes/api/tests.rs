@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, advance, timeout};
 
 use super::follow::Follower;
 use super::*;
 use crate::kubernetes::object::Kind;
+use bed::Log;
 use server::{Request, Server, bookmark, closing, error, line, page, service};
 
 /// A follower of Services, and the server that it asks.
@@ -337,10 +339,14 @@ async fn the_server_says_when_it_wants_to_be_asked_again() {
 #[tokio::test(start_paused = true)]
 async fn a_right_that_is_missing_is_told_as_the_rule_to_add() {
     let mut bed = Bed::of(Kind::EndpointSlice, "");
+    let asked = bed.asked().await;
+    asked.assert_with("sendInitialEvents=true");
+    asked.refuse(403, "endpointslices is forbidden", &[]);
+    // There might be a right to list.
     for _ in 0..3 {
-        bed.asked()
-            .await
-            .refuse(403, "endpointslices is forbidden", &[]);
+        let asked = bed.asked().await;
+        asked.assert_with("limit=500");
+        asked.refuse(403, "endpointslices is forbidden", &[]);
     }
     let asked = bed.asked().await;
     assert_eq!(
@@ -349,8 +355,76 @@ async fn a_right_that_is_missing_is_told_as_the_rule_to_add() {
          the ClusterRole: - {apiGroups: [\"discovery.k8s.io\"], resources: [\"endpointslices\"], \
          verbs: [\"list\", \"watch\"]}"
     );
-    asked.answer().send(&closing(1));
+    asked.give(&page(1, "", &[]));
+    let watch = bed.asked().await.answer();
+    bed.expect(&[&["listing"; 4][..], &["listed"]].concat())
+        .await;
+    yield_now().await;
+    assert_eq!(bed.health.advice(), "");
+    // The next list is a stream again.
+    watch.send(&line("ERROR", &error(410, "too old")));
+    let asked = bed.asked().await;
+    asked.assert_with("sendInitialEvents=true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_right_to_list_alone_is_told_as_the_rule_to_add_and_lists_are_followed() {
+    let mut bed = Bed::of(Kind::Service, "");
+    bed.asked().await.refuse(403, "services is forbidden", &[]);
+    for version in 1..10 {
+        let listed = Instant::now();
+        let asked = bed.asked().await;
+        asked.assert_with("limit=500");
+        asked.give(&page(version, "", &[service("web", 1)]));
+        bed.expect(&["listing", "web", "listed"]).await;
+        bed.asked().await.refuse(403, "services is forbidden", &[]);
+        if version == 1 {
+            // A server that has just started may not know its rules yet.
+            bed.asked().await.refuse(403, "services is forbidden", &[]);
+        }
+        assert!(listed.elapsed() <= Duration::from_secs(61));
+    }
+    let asked = bed.asked().await;
+    assert_eq!(
+        bed.health.advice(),
+        "; the API server allows to list services, but not to watch them, so that changes are seen \
+         about a minute late; this rule is missing in the ClusterRole: - {apiGroups: [\"\"], \
+         resources: [\"services\"], verbs: [\"list\", \"watch\"]}"
+    );
+    let age = bed.health.age();
+    assert!(age <= Duration::from_secs(60), "{age:?}");
+    asked.give(&page(10, "", &[]));
+    let _watch = bed.asked().await.answer();
     bed.expect(&["listing", "listed"]).await;
+    yield_now().await;
+    assert_eq!(bed.health.advice(), "");
+    assert_eq!(bed.health.age(), Duration::ZERO);
+}
+
+/// First the rule is missing, and then what it allows to list.
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_is_told_anew_where_it_is_something_else() {
+    let (log, _guard) = Log::record();
+    let mut bed = Bed::of(Kind::ServiceImport, "");
+    let rule = "this rule is missing";
+    let definition = "install their CustomResourceDefinition";
+    while log.with(rule).is_empty() {
+        let asked = bed.asked().await;
+        asked.refuse(403, "serviceimports is forbidden", &[]);
+    }
+    for _ in 0..2 {
+        let asked = bed.asked().await;
+        asked.refuse(404, "the server could not find the requested resource", &[]);
+    }
+    let asked = bed.asked().await;
+    let advice = bed.health.advice();
+    assert!(advice.contains(definition), "{advice}");
+    assert!(!advice.contains(rule), "{advice}");
+    assert_eq!(log.with(rule).len(), 1);
+    assert_eq!(log.with(definition).len(), 1, "at once, and once");
+    asked.give(&page(1, "", &[]));
+    let _watch = bed.asked().await.answer();
+    yield_now().await;
     assert_eq!(bed.health.advice(), "");
 }
 

@@ -136,6 +136,21 @@ impl Bed {
         self.until("synced", Duration::from_secs(60), all).await
     }
 
+    /// Whatever is wrong, what was asked in 20 minutes is bounded: a minute between two tries of a kind at
+    /// last, a try being a list and a watch.
+    #[track_caller]
+    pub(super) fn assert_slow(&self, what: &str) {
+        let requests = self.server.requests();
+        let of_all = requests.iter().filter(|seen| !seen.is_partial);
+        let (watches, lists): (Vec<_>, Vec<_>) = of_all.partition(|seen| seen.is_watch);
+        let counts = (watches.len(), lists.len());
+        let most = 40 * ALL_KINDS.len();
+        assert!(
+            counts.0 < most && counts.1 < most,
+            "{what}: {counts:?} watches and lists in 20 minutes"
+        );
+    }
+
     /// The sum of all metrics whose line starts so.
     pub(super) fn metric(&self, name: &str) -> f64 {
         let page = self.registry.text();
