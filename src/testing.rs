@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Record, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
+use proptest::test_runner::Config as ProptestConfig;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Origin, RdataRef, RecordRef, RecordsBuilder, Section};
@@ -24,6 +25,17 @@ use crate::plugin::setup::{BlockSetup, Listen, Setup, Shared};
 use crate::query::{Query, Transport};
 use crate::server::{Arrival, Block, Handled, Observer, Server};
 use crate::wire::Flags;
+
+/// How a property is tried: with so many cases, or with as many as `PROPTEST_CASES` says.
+#[must_use]
+pub fn cases(number: u32) -> ProptestConfig {
+    let told = ProptestConfig::default();
+    let is_told = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig {
+        cases: if is_told { told.cases } else { number },
+        ..told
+    }
+}
 
 /// A name from text that is one.
 #[must_use]

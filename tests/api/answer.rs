@@ -133,6 +133,7 @@ impl State {
         if self.faults.token.is_some() && self.faults.token != token {
             return Err(Status::new(401, "Unauthorized", "Unauthorized"));
         }
+        self.limit()?;
         self.refuse(asked)?;
         if !asked.is_watch {
             return self.list(asked).map(Some);
@@ -150,6 +151,21 @@ impl State {
         }
         self.not_newer(asked)?;
         Ok(None)
+    }
+
+    /// Counts a request, where so many are answered in a second.
+    fn limit(&mut self) -> Result<(), Status> {
+        let Some(most) = self.faults.most_per_second else {
+            return Ok(());
+        };
+        if self.second.0.elapsed().as_secs() > 0 {
+            self.second = (Instant::now(), 0);
+        }
+        if self.second.1 >= most {
+            return Err(Status::too_many(1));
+        }
+        self.second.1 += 1;
+        Ok(())
     }
 
     fn refuse(&mut self, asked: &Asked) -> Result<(), Status> {
@@ -174,9 +190,7 @@ impl State {
             Refusal::TooMany { times: 0, .. } => return Ok(()),
             Refusal::TooMany { wait, times } => {
                 *times -= 1;
-                let mut status = Status::new(429, "TooManyRequests", "too many requests");
-                status.retry_after = Some(wait.as_secs());
-                status
+                Status::too_many(wait.as_secs())
             }
             Refusal::Broken => Status::new(500, "InternalError", "etcdserver: no leader"),
             Refusal::Unavailable => Status::new(503, "ServiceUnavailable", "not yet"),
@@ -265,6 +279,12 @@ impl Status {
             message: message.into(),
             retry_after: None,
         }
+    }
+
+    fn too_many(seconds: u64) -> Self {
+        let mut status = Self::new(429, "TooManyRequests", "too many requests");
+        status.retry_after = Some(seconds);
+        status
     }
 
     fn body(&self) -> Value {

@@ -67,6 +67,8 @@ pub(crate) struct Faults {
     pub(crate) token: Option<String>,
     /// What is refused is refused to watches alone: lists are answered.
     pub(crate) refuse_watches_alone: bool,
+    /// So many requests are answered in a second; further ones are 429, with a `Retry-After` of one.
+    pub(crate) most_per_second: Option<usize>,
     /// A watch is told that its version is gone as soon as all is listed, or at once.
     pub(crate) forgetful: bool,
 }
@@ -131,6 +133,8 @@ struct State {
     events: u64,
     is_down: bool,
     identity: Option<Identity>,
+    /// A second, and how many requests were answered in it.
+    second: (Instant, usize),
 }
 
 impl Default for Faults {
@@ -149,6 +153,7 @@ impl Default for Faults {
             bookmark_every: Duration::from_secs(60),
             token: None,
             refuse_watches_alone: false,
+            most_per_second: None,
             forgetful: false,
         }
     }
@@ -176,6 +181,7 @@ impl Api {
             events: 0,
             is_down: false,
             identity,
+            second: (Instant::now(), 0),
         };
         let shared = Shared {
             state: Mutex::new(state),

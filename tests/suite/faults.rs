@@ -339,6 +339,60 @@ fn a_right_that_is_missing_is_told_as_the_rule_to_add() {
     bed.wait_until_ready();
 }
 
+/// F8
+#[test]
+fn with_a_right_to_list_alone_lists_are_followed() {
+    let bed = Bed::new();
+    bed.api.fault(|faults| {
+        faults.refuse_watches_alone = true;
+        let all = Resource::ALL.map(|resource| (resource, Refusal::Forbidden));
+        faults.refused.extend(all);
+    });
+    let mut program = bed.start(&[]);
+    let line = program.wait_said("allows to list services, but not to watch them");
+    let rule = r#"- {apiGroups: [""], resources: ["services"], verbs: ["list", "watch"]}"#;
+    assert!(line.contains(rule), "{line}");
+    assert_eq!(bed.ready().0, 200);
+    bed.api.put(service("a/web", "10.96.0.9"));
+    program.ask_until(WEB, |reply| reply.to_string().contains("10.96.0.9"));
+    assert!(bed.metric("callsign_kubernetes_api_stale_seconds") > 0.0);
+    bed.api.fault(|faults| faults.refused.clear());
+    bed.api.wait_for_watches(3);
+    bed::wait_for(|| bed.metric("callsign_kubernetes_api_stale_seconds") == 0.0);
+}
+
+/// F9
+#[test]
+fn a_kubeconfig_that_is_broken_while_the_program_runs_is_told_and_then_taken_again() {
+    let bed = Bed::tls();
+    bed.folder.write("token", "one\n");
+    let mut program = bed.start(&[]);
+    bed.api.wait_for_watches(3);
+    let path = bed.folder.path().join("kubeconfig");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    bed.folder.write("kubeconfig", "clusters: [");
+    bed.api.cut();
+    bed.api.put(service("a/web", "10.96.0.9"));
+    let line = program.wait_line(|line| line.contains("cannot be used"));
+    let said = format!("the kubeconfig {} cannot be used: ", path.display());
+    assert!(
+        line.contains(&said) && line.contains("line 1 column"),
+        "{line}"
+    );
+    let end = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < end {
+        assert_eq!(program.addresses(WEB), ["10.96.0.1"]);
+        assert_eq!(program.addresses(DB), ["10.0.1.1", "10.0.1.2"]);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    bed.folder.write("kubeconfig", &whole);
+    program.ask_until(WEB, |reply| reply.to_string().contains("10.96.0.9"));
+    program.wait_line(|line| line.contains("is back after"));
+    let lines = program.printed.iter();
+    let said = lines.filter(|line| line.contains("cannot be used")).count();
+    assert_eq!(said, 1, "{:#?}", program.printed);
+}
+
 /// F10: a machine that was suspended. That no clock is read which can be set is held by `house.rs`.
 #[test]
 fn a_program_that_was_suspended_goes_on_where_it_was() {

@@ -88,10 +88,10 @@ impl Connection {
 
     /// By a client that is there.
     #[cfg(test)]
-    pub(super) fn of(client: Client, requests: Requests) -> Self {
+    pub(super) fn of(client: Client, token: Option<Token>, requests: Requests) -> Self {
         Self {
             client,
-            token: None,
+            token,
             papers: Papers {
                 authority: String::new(),
                 own: None,

@@ -74,12 +74,12 @@ impl Failure {
         self.code() == Some(403)
     }
 
-    /// The server is there and has answered, though it may want to be asked later.
+    /// The server is there and has answered, and not that it is busy.
     pub(super) fn is_answer(&self) -> bool {
         self.code().is_some_and(|code| code != 429)
     }
 
-    /// The same, of a watch of what was listed just before.
+    /// The same as that of a watch of what was listed just before.
     pub(super) fn of_watch(self) -> Self {
         match self {
             Self::Status(status) if status.code == 403 => Self::Unwatchable(status),
@@ -132,11 +132,11 @@ impl Failure {
         }
     }
 
-    /// How long to wait where `wait` is due: as long as the server wants, and then not all at the very
-    /// moment that it names.
+    /// How long to wait where `wait` is due: as long as the server wants, and then that too, so that not
+    /// all come at the moment that it names, and each less often the longer it lasts. Servers name one
+    /// second, however many they turn away.
     pub(super) fn not_before(&self, wait: Duration) -> Duration {
-        self.retry_after()
-            .map_or(wait, |least| least + wait.min(least))
+        self.retry_after().unwrap_or_default() + wait
     }
 
     fn code(&self) -> Option<u16> {

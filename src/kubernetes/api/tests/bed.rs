@@ -1,6 +1,7 @@
 //! A source that watches an API server of tests, and the zone that it fills.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::api_server::{self, object};
 use crate::kubernetes::api::connection::Connection;
 use crate::kubernetes::api::link::Link;
 use crate::kubernetes::api::metrics::Metrics;
+use crate::kubernetes::api::token::Token;
 use crate::kubernetes::api::{Access, Api, Health, Resource};
 use crate::kubernetes::object::Kind;
 use crate::kubernetes::store;
@@ -42,7 +44,11 @@ impl Bed {
     }
 
     pub(super) fn watch(server: api_server::Api) -> Self {
-        let server = Arc::new(server);
+        Self::of(Arc::new(server), None)
+    }
+
+    /// One of several that watch a server, by the token in this file.
+    pub(super) fn of(server: Arc<api_server::Api>, token: Option<PathBuf>) -> Self {
         let registry = Arc::<Registry>::default();
         let metrics = Arc::new(Metrics::new(registry.clone()));
         let asked = server.clone();
@@ -51,7 +57,8 @@ impl Bed {
         let of_link = metrics.clone();
         let link = Link::by(move || {
             let requests = of_link.requests("test");
-            Ok(Connection::of(client.clone(), requests))
+            let token = token.clone().map(Token::read).transpose()?;
+            Ok(Connection::of(client.clone(), token, requests))
         });
         let access = Access::Endpoint("http://test".to_owned(), None);
         let resources = ALL_KINDS.map(|kind| Resource {

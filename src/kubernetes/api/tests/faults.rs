@@ -1,5 +1,6 @@
 //! Each fault of the catalogue on its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::yield_now;
@@ -492,4 +493,83 @@ async fn where_watches_alone_are_refused_lists_are_followed() {
         bed.server.fault(|faults| faults.refused.clear());
         is_well_again(&bed).await;
     }
+}
+
+/// F7: many servers that are started as one, and an API server that takes a few requests in a second.
+#[tokio::test(start_paused = true)]
+async fn a_herd_is_served_with_few_requests_more_than_it_needs() {
+    const SERVERS: usize = 100;
+    const PER_SECOND: usize = 5;
+    let server = Arc::new(crate::api_server::Api::new());
+    server.fault(|faults| faults.most_per_second = Some(PER_SECOND));
+    let start = Instant::now();
+    let beds: Vec<Bed> = (0..SERVERS)
+        .map(|_| Bed::of(server.clone(), None))
+        .collect();
+    beds[0].put(CLUSTER);
+    while !beds.iter().all(|bed| bed.zone.has_synced()) {
+        assert!(start.elapsed() < 10 * MINUTE, "not all are served");
+        sleep(SOON).await;
+    }
+    let seen = server.requests();
+    let of = |second: u64| {
+        let of_it = seen
+            .iter()
+            .filter(move |seen| (seen.at - start).as_secs() == second);
+        of_it.count()
+    };
+    let refused = seen.iter().filter(|seen| seen.status == 429).count();
+    let followers = SERVERS * 4;
+    println!(
+        "all after {:?}: {} requests, {refused} of them refused",
+        start.elapsed(),
+        seen.len()
+    );
+    // Each is turned away a few times, and what is turned away is soon a small part of what it was.
+    assert!(refused <= 8 * followers, "{refused} refused");
+    assert_eq!(of(0), followers);
+    let later = (30..60).map(of).max().unwrap();
+    assert!(later <= followers / 10, "{later} in a second");
+    for bed in &beds {
+        assert_eq!(bed.ask("web.a.svc A"), "A 10.96.0.1");
+    }
+}
+
+/// F9: a token that is replaced, and is good no longer.
+#[tokio::test(start_paused = true)]
+async fn a_new_token_is_taken_within_a_minute_and_open_watches_live_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let renew = |server: &crate::api_server::Api, token: &str| {
+        std::fs::write(&file, token).unwrap();
+        server.fault(|faults| faults.token = Some(token.to_owned()));
+    };
+    let server = Arc::new(crate::api_server::Api::new());
+    renew(&server, "one");
+    let bed = Bed::of(server, Some(file.clone()));
+    bed.put(CLUSTER);
+    bed.synced().await;
+
+    bed.server.forget_requests();
+    renew(&bed.server, "two");
+    bed.put("service a/web 10.96.0.9");
+    bed.answers("web.a.svc A", "A 10.96.0.9", SOON).await;
+    assert!(bed.server.requests().is_empty(), "the watches went on");
+    assert_eq!(bed.server.watches(), 4);
+    // Watches end and are begun anew, audits list: no request has the old token.
+    sleep(20 * MINUTE).await;
+    let seen = bed.server.requests();
+    assert!(seen.len() > 4 * 4, "{} requests", seen.len());
+    assert!(seen.iter().all(|seen| seen.status == 200), "{seen:#?}");
+    assert_eq!(bed.metric("callsign_kubernetes_watch_failures_total"), 0.0);
+
+    // A request within the minute is refused, and has the file read at once.
+    bed.server.expire_watches();
+    sleep(SOON).await;
+    renew(&bed.server, "three");
+    bed.server.expire_watches();
+    bed.put("service a/web 10.96.0.10");
+    bed.answers("web.a.svc A", "A 10.96.0.10", 2 * SOON).await;
+    let seen = bed.server.requests();
+    assert!(seen.iter().any(|seen| seen.status == 401));
 }

@@ -164,7 +164,7 @@ async fn ends_well(steps: Vec<Step>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(crate::testing::cases(64))]
 
     #[test]
     fn after_any_faults_what_is_served_is_what_there_is(steps in vec(any_step(), 0..60)) {

@@ -57,7 +57,7 @@ impl Server {
                 }
             });
             let client = Client::new(service, "default");
-            Ok(Connection::of(client, metrics.requests("api")))
+            Ok(Connection::of(client, None, metrics.requests("api")))
         });
         (Self(requests), link)
     }

@@ -741,7 +741,7 @@ fn addresses(cluster: &Cluster) -> HashSet<IpAddr> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(crate::testing::cases(32))]
 
     #[test]
     fn unrelated_manifests_change_nothing_of_the_others(

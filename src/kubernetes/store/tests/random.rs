@@ -298,7 +298,7 @@ fn odd_object() -> impl Strategy<Value = Object> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(crate::testing::cases(128))]
 
     #[test]
     fn what_is_exported_makes_a_zone_that_answers_the_same(
@@ -375,6 +375,10 @@ proptest! {
         let events: Vec<Event> = order.iter().map(|place| Event::Apply(unique[*place].clone())).collect();
         compare(&events, questions_once())?;
     }
+}
+
+proptest! {
+    #![proptest_config(crate::testing::cases(1000))]
 
     #[test]
     fn no_object_makes_it_panic(
