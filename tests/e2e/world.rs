@@ -34,7 +34,7 @@ pub(crate) const RBAC: &str = include_str!("../../deploy/rbac.yaml");
 const COMPARISONS: usize = 3;
 
 /// Questions for so many names are asked in every way; where there are more, a sample of them.
-const MOST_NAMES: usize = 1500;
+const MOST_NAMES: usize = 2000;
 
 /// A name, a type, and what is answered, as [`Answer`] has it.
 pub(crate) type Row<'a> = (&'a str, &'a str, &'a str);
