@@ -14,6 +14,8 @@ use super::names;
 /// Events are sent in groups, so many a second.
 const GROUPS: u32 = 100;
 
+const JSON: &str = "application/json";
+
 /// A running API server; it ends with the process.
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
@@ -76,13 +78,7 @@ fn kind(path: &str, services: u32) -> Option<Kind> {
 
 fn connection(stream: &TcpStream, services: u32, rate: &AtomicU32) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        while reader.read_line(&mut line)? > 2 {}
+    while let Some(target) = next_target(&mut reader)? {
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let has = |parameter: &str| {
             query.split('&').any(|pair| {
@@ -90,7 +86,7 @@ fn connection(stream: &TcpStream, services: u32, rate: &AtomicU32) -> io::Result
             })
         };
         let Some(kind) = kind(path, services) else {
-            respond(stream, "404 Not Found", "{}")?;
+            respond(stream, "404 Not Found", JSON, b"{}")?;
             continue;
         };
         if has("watch") {
@@ -103,16 +99,35 @@ fn connection(stream: &TcpStream, services: u32, rate: &AtomicU32) -> io::Result
             "metadata": {"resourceVersion": "1"},
             "items": items,
         });
-        respond(stream, "200 OK", &list.to_string())?;
+        respond(stream, "200 OK", JSON, list.to_string().as_bytes())?;
     }
+    Ok(())
 }
 
-fn respond(mut stream: &TcpStream, status: &str, body: &str) -> io::Result<()> {
+/// The target of the next request, which has no body; nothing where the connection has ended.
+pub(crate) fn next_target(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    while reader.read_line(&mut line)? > 2 {}
+    Ok(Some(target))
+}
+
+/// Answers with a whole body.
+pub(crate) fn respond(
+    mut stream: &TcpStream,
+    status: &str,
+    content_type: &str,
+    body: &[u8],
+) -> io::Result<()> {
     let length = body.len();
     write!(
         stream,
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
+        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+    )?;
+    stream.write_all(body)
 }
 
 /// Tells all objects where that is wished, then what changes, for ever.

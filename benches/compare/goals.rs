@@ -96,7 +96,8 @@ fn intake(work: &Done, all: &mut Vec<Verdict>) {
     }));
 }
 
-fn find(work: &Done, peer: Peer) -> Option<&Outcome> {
+/// What came of a peer.
+pub(crate) fn find(work: &Done, peer: Peer) -> Option<&Outcome> {
     work.outcomes.iter().find(|outcome| outcome.peer == peer)
 }
 

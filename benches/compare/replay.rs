@@ -1,7 +1,7 @@
 //! An API server that tells what one has told: the lists of `recording`, and its watch of
 //! EndpointSlices, over and over and as fast as the client reads. `benches/compare/record` made them.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use flate2::read::GzDecoder;
 
+use super::api::{next_target, respond};
 use super::names;
 use super::question::{Question, Style};
 
@@ -21,6 +22,7 @@ const SHARE: u32 = 50;
 const ENDPOINTS: u32 = 5;
 /// The Service whose slice changes last.
 const MARKER: &str = "marker";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
 
 /// What was recorded, ready to be sent.
@@ -168,35 +170,21 @@ fn connection(
     orders: &Mutex<Receiver<Order>>,
 ) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        while reader.read_line(&mut line)? > 2 {}
+    while let Some(target) = next_target(&mut reader)? {
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let list = recording.lists.iter().find(|(own, _)| *own == path);
         match list {
-            None => respond(stream, "404 Not Found", b"")?,
+            None => respond(stream, "404 Not Found", PROTOBUF, b"")?,
             Some(_) if query.contains("sendInitialEvents") => {
-                respond(stream, "422 Unprocessable Entity", b"")?;
+                respond(stream, "422 Unprocessable Entity", PROTOBUF, b"")?;
             }
             Some(_) if query.contains("watch=") => {
                 return watch(stream, recording, (path == SLICES).then_some(orders));
             }
-            Some((_, list)) => respond(stream, "200 OK", list)?,
+            Some((_, list)) => respond(stream, "200 OK", PROTOBUF, list)?,
         }
     }
-}
-
-fn respond(mut stream: &TcpStream, status: &str, body: &[u8]) -> io::Result<()> {
-    let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: application/vnd.kubernetes.protobuf\r\nContent-Length: {length}\r\n\r\n"
-    )?;
-    stream.write_all(body)
+    Ok(())
 }
 
 /// Tells what it is ordered to, where anything is; nothing for ever, else.

@@ -38,6 +38,11 @@ pub(crate) fn page(done: &[Done], rounds: Rounds) -> String {
 /// A work's own tables.
 pub(crate) fn table(work: &Done) -> String {
     let mut text = format!("\n## {}\n\n", capital(work.title));
+    for outcome in &work.outcomes {
+        if let Some(example) = &outcome.example {
+            eprintln!("{}: {}: wrong: {example}", work.title, outcome.name);
+        }
+    }
     if work
         .outcomes
         .iter()
@@ -75,9 +80,6 @@ pub(crate) fn table(work: &Done) -> String {
             sum(outcome, |round| round.lost),
             outcome.resident,
         );
-        if let Some(example) = &outcome.example {
-            eprintln!("{}: {}: wrong: {example}", work.title, outcome.name);
-        }
     }
     if let Some(pace) = work.pace {
         text += &steady(work, pace);
@@ -91,10 +93,7 @@ fn intake(work: &Done) -> String {
         "| server | events a second of CPU | by CoreDNS | events a second | CPU us an event | user | without answers | CPU us an answer, at rest | p50 us | p99 us | wrong | lost | resident, MiB |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    let coredns = work
-        .outcomes
-        .iter()
-        .find(|outcome| outcome.peer == Peer::CoreDns);
+    let coredns = goals::find(work, Peer::CoreDns);
     for outcome in &work.outcomes {
         let figure = |figure, digits| number(of(&outcome.saturated, figure), digits);
         let by =
@@ -118,9 +117,6 @@ fn intake(work: &Done) -> String {
             sum(outcome, |round| round.lost),
             outcome.resident,
         );
-        if let Some(example) = &outcome.example {
-            eprintln!("{}: {}: wrong: {example}", work.title, outcome.name);
-        }
     }
     text
 }
@@ -129,10 +125,7 @@ fn steady(work: &Done, pace: f64) -> String {
     let mut text = format!("\nAt a steady {pace:.0} questions a second:\n\n");
     text +=
         "| server | CPU us | by echo | p50 us | p99 us | p99.9 us |\n|---|---|---|---|---|---|\n";
-    let echo = work
-        .outcomes
-        .iter()
-        .find(|outcome| outcome.peer == Peer::Echo);
+    let echo = goals::find(work, Peer::Echo);
     for outcome in &work.outcomes {
         let figure = |figure, digits| number(of(&outcome.paced, figure), digits);
         let by = echo.and_then(|echo| ratio(&outcome.paced, &echo.paced, |round| round.cpu));
@@ -151,9 +144,9 @@ fn steady(work: &Done, pace: f64) -> String {
 }
 
 fn by(work: &Done, outcome: &Outcome, peer: Peer) -> String {
-    let other = work.outcomes.iter().find(|other| other.peer == peer);
     number(
-        other.and_then(|other| ratio(&outcome.saturated, &other.saturated, |round| round.cpu)),
+        goals::find(work, peer)
+            .and_then(|other| ratio(&outcome.saturated, &other.saturated, |round| round.cpu)),
         2,
     )
 }

@@ -47,7 +47,7 @@ pub(super) struct Loaded {
 }
 
 /// What the server and we are known to each other by, in words that name the files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Papers {
     /// what the server's certificate is held against
     pub(super) authority: String,

@@ -92,10 +92,7 @@ impl Connection {
         Self {
             client,
             token,
-            papers: Papers {
-                authority: String::new(),
-                own: None,
-            },
+            papers: Papers::default(),
             requests,
         }
     }

@@ -42,8 +42,8 @@ pub(super) fn pod(world: &mut World) -> Result<(), String> {
 }
 
 pub(super) fn certificates(world: &mut World) -> Result<(), String> {
-    let file = |file: &str| world.plane.state("pki").join(file);
-    let [certificate, key, ca] = ["dns.crt", "dns.key", "ca.crt"].map(file);
+    let files = Files::ALL.map(|file| world.plane.state("pki").join(file));
+    let [certificate, key, ca] = &files;
     let api = format!("https://{}", world.plane.api);
     let kubeconfig = json!({
         "apiVersion": "v1",
@@ -62,9 +62,8 @@ pub(super) fn certificates(world: &mut World) -> Result<(), String> {
     });
     let contexts = world.plane.state("contexts.kubeconfig");
     std::fs::write(&contexts, kubeconfig.to_string()).map_err(|error| error.to_string())?;
-    let [certificate, key, ca] = [&certificate, &key, &ca].map(|file| file.display());
     for access in [
-        format!("endpoint {api}\n tls {certificate} {key} {ca}"),
+        by_certificate(&api, &files),
         format!("kubeconfig {} by-certificate", contexts.display()),
     ] {
         world.restart_by(&access, &[])?;
@@ -74,6 +73,12 @@ pub(super) fn certificates(world: &mut World) -> Result<(), String> {
     world.restart()
 }
 
+/// The options of `kubernetes` for a client's certificate, its key and the CA.
+fn by_certificate(url: &str, files: &[PathBuf; 3]) -> String {
+    let [certificate, key, ca] = files.each_ref().map(|file| file.display());
+    format!("endpoint {url}\n tls {certificate} {key} {ca}")
+}
+
 /// Files of a client's certificate, which can be made others, and right again.
 struct Files {
     folder: TempDir,
@@ -81,7 +86,7 @@ struct Files {
 }
 
 impl Files {
-    const ALL: &'static [&'static str] = &["dns.crt", "dns.key", "ca.crt"];
+    const ALL: [&'static str; 3] = ["dns.crt", "dns.key", "ca.crt"];
 
     fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
@@ -102,13 +107,6 @@ impl Files {
             self.write(file, &text.map_err(|error| format!("{file}: {error}"))?)
         })
     }
-
-    /// The options of `kubernetes`.
-    fn access(&self, url: &str) -> String {
-        let [certificate, key, ca] = ["dns.crt", "dns.key", "ca.crt"].map(|file| self.path(file));
-        let [certificate, key, ca] = [&certificate, &key, &ca].map(|file| file.display());
-        format!("endpoint {url}\n tls {certificate} {key} {ca}")
-    }
 }
 
 /// A certificate that nobody has signed but itself, and its key.
@@ -128,7 +126,8 @@ pub(super) fn mismatched(world: &mut World) -> Result<(), String> {
         folder: tempfile::tempdir().map_err(|error| error.to_string())?,
         pki: world.plane.state("pki"),
     };
-    let access = files.access(&format!("https://{}", proxy.address));
+    let url = format!("https://{}", proxy.address);
+    let access = by_certificate(&url, &Files::ALL.map(|file| files.path(file)));
     files.right()?;
     files.write("dns.key", &stranger()?[1])?;
     let mut servers = Vec::new();

@@ -16,58 +16,19 @@ const MONITORING: &str = include_str!("../manifests/monitoring-definitions.yaml"
 const MONITORING_NAMESPACE: &str =
     "{apiVersion: v1, kind: Namespace, metadata: {name: monitoring}}";
 
-/// What renders `deploy/`: a program and what it is given.
-type Rendering = (&'static str, &'static [&'static str]);
+/// Folders that kustomize renders.
+const FOLDERS: &[&str] = &["deploy", "tests/deploy/snapshot", NODE_LOCAL];
+const NODE_LOCAL: &str = "deploy/node-local";
 
-const CHART: &str = "deploy/helm/callsign";
-const RENDERED: &[Rendering] = &[
-    ("KUBECTL", &["kustomize", "deploy"]),
-    ("KUBECTL", &["kustomize", "tests/deploy/snapshot"]),
-    NODE_LOCAL,
-    ("HELM", &["template", CHART]),
-    (
-        "HELM",
-        &[
-            "template",
-            CHART,
-            "-f",
-            "deploy/helm/callsign/values-kube-dns.yaml",
-        ],
-    ),
-    (
-        "HELM",
-        &["template", CHART, "-f", "tests/deploy/values/bare.yaml"],
-    ),
-    (
-        "HELM",
-        &[
-            "template",
-            CHART,
-            "-f",
-            "tests/deploy/values/everything.yaml",
-        ],
-    ),
-    (
-        "HELM",
-        &[
-            "template",
-            CHART,
-            "-f",
-            "tests/deploy/values/monitoring.yaml",
-        ],
-    ),
+/// Values that the chart is rendered by, beside its own.
+const VALUES: &[&str] = &[
+    "deploy/helm/callsign/values-kube-dns.yaml",
+    "tests/deploy/values/bare.yaml",
+    "tests/deploy/values/everything.yaml",
+    "tests/deploy/values/monitoring.yaml",
     HPA,
 ];
-const NODE_LOCAL: Rendering = ("KUBECTL", &["kustomize", "deploy/node-local"]);
-const HPA: Rendering = (
-    "HELM",
-    &[
-        "template",
-        CHART,
-        "-f",
-        "tests/deploy/values/coredns-chart.yaml",
-    ],
-);
+const HPA: &str = "tests/deploy/values/coredns-chart.yaml";
 
 /// The API server takes each object, and knows each of its fields.
 pub(super) fn manifests(world: &mut World) -> Result<(), String> {
@@ -77,11 +38,17 @@ pub(super) fn manifests(world: &mut World) -> Result<(), String> {
         until(|| world.api.list(kind, "").err())?;
     }
     let mut seen = BTreeSet::new();
-    for (program, arguments) in RENDERED {
-        let text = tool(world, program, arguments, "")?;
-        for object in objects(&text)? {
+    let folders = FOLDERS
+        .iter()
+        .map(|folder| (*folder, kustomized(world, folder)));
+    let own = [("the chart", chart(world, &[]))];
+    let charts = VALUES
+        .iter()
+        .map(|values| (*values, chart(world, &["-f", values])));
+    for (what, text) in folders.chain(own).chain(charts) {
+        for object in objects(&text?)? {
             let taken = world.api.would_apply(&object);
-            taken.map_err(|problem| format!("{arguments:?}: {problem}"))?;
+            taken.map_err(|problem| format!("{what}: {problem}"))?;
             seen.insert(Place::of(&object).kind.to_owned());
         }
     }
@@ -116,21 +83,21 @@ fn unknown_is_seen(world: &World) -> Result<(), String> {
 
 /// As the README has it, with the tools that people use.
 pub(super) fn by_hand(world: &mut World) -> Result<(), String> {
-    let manifests = tool(world, "KUBECTL", &["kustomize", "deploy"], "")?;
+    let manifests = kustomized(world, "deploy")?;
     tool(world, "KUBECTL", APPLY, &manifests)?;
     runs(world, &manifests)?;
     with_snapshot(world)?;
     let kube_dns = "kube-dns.kube-system.svc.cluster.local.";
     world.expect(View::Verified, &[(kube_dns, "A", "10.96.0.10")])?;
     on_each_node(world)?;
-    let chart = tool(world, "HELM", &["template", CHART], "")?;
-    tool(world, "KUBECTL", APPLY, &chart)?;
-    runs(world, &chart)?;
+    let plain = chart(world, &[])?;
+    tool(world, "KUBECTL", APPLY, &plain)?;
+    runs(world, &plain)?;
     world.agree(&["kube-system", "default"], Depth::Brief)?;
     // In place: what a Deployment selects cannot change.
-    let upgraded = tool(world, HPA.0, HPA.1, "")?;
+    let upgraded = chart(world, &["-f", HPA])?;
     tool(world, "KUBECTL", APPLY, &upgraded)?;
-    tool(world, "KUBECTL", DELETE, &(upgraded + "\n---\n" + &chart)).map(drop)
+    tool(world, "KUBECTL", DELETE, &(upgraded + "\n---\n" + &plain)).map(drop)
 }
 
 const APPLY: &[&str] = &["apply", "-f", "-"];
@@ -155,7 +122,7 @@ fn with_snapshot(world: &World) -> Result<(), String> {
 
 /// The DaemonSet wants a pod on the node that there is.
 fn on_each_node(world: &World) -> Result<(), String> {
-    let manifests = tool(world, NODE_LOCAL.0, NODE_LOCAL.1, "")?;
+    let manifests = kustomized(world, NODE_LOCAL)?;
     tool(world, "KUBECTL", APPLY, &manifests)?;
     let place = Place::new("DaemonSet", "kube-system", "node-local-dns");
     until(|| match world.api.get(place) {
@@ -164,6 +131,15 @@ fn on_each_node(world: &World) -> Result<(), String> {
         Err(problem) => Some(problem),
     })?;
     tool(world, "KUBECTL", DELETE, &manifests).map(drop)
+}
+
+fn kustomized(world: &World, folder: &str) -> Result<String, String> {
+    tool(world, "KUBECTL", &["kustomize", folder], "")
+}
+
+fn chart(world: &World, values: &[&str]) -> Result<String, String> {
+    let arguments = [&["template", "deploy/helm/callsign"], values].concat();
+    tool(world, "HELM", &arguments, "")
 }
 
 /// What a program prints that a variable names, given this.
